@@ -16,7 +16,7 @@ serve: runtime-env              ## start examples/orders in API-key mode on 127.
 test: lint types interop-env    ## lint, types and every test
 	@$(RUN)/python -m pytest -n 2 --dist worksteal
 fast: lint                      ## lint, architecture and quick units; UNITS=tests/unit/limits for one package
-	@$(RUN)/python -m pytest -n 2 -q -x -m "not slow and not interop" $(UNITS) tests/architecture
+	@.ci/fast $(UNITS) tests/architecture
 lint: test-env                  ## ruff: rules and format
 	@$(RUN)/ruff check $(SOURCES) && $(RUN)/ruff format --check $(SOURCES)
 types: test-env                 ## mypy: strict for the package, and what tests say of types

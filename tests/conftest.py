@@ -1,5 +1,6 @@
 """The fixtures of all tests."""
 
+import gc
 import logging
 import signal
 from collections import Counter
@@ -25,6 +26,25 @@ settings.register_profile("mcpward", deadline=None)
 settings.load_profile("mcpward")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take ``--part``: `make fast` shares the modules among processes, each of which reads only its own."""
+    parser.addoption("--part", metavar="K/N", help="only every Nth module of tests, as told by its name")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out, unread, modules of another part, and of slow tests where these are not asked for."""
+    part = config.getoption("part")
+    if part is not None and collection_path.name.startswith("test_") and not quick.is_of_part(collection_path, part):
+        return True
+    if "not slow" not in config.option.markexpr:
+        return None
+    why = quick.why_slow_module(collection_path)
+    if why is None:
+        return None
+    left_out[f"modules, {why}"] += 1
+    return True
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the unit tests that `make fast` leaves out."""
     for item in items:
@@ -33,11 +53,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow(why))
 
 
+def pytest_sessionstart() -> None:
+    """Collect no garbage while tests are collected: nothing of it is garbage."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Take what was collected out of every later look for garbage: a look at twelve thousand tests takes a second."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
+
 def pytest_deselected(items: list[pytest.Item]) -> None:
     """Note what is not run, for the last lines."""
     for item in items:
         is_marked = any(item.iter_markers("slow")) or any(item.iter_markers("interop"))
-        left_out[quick.why_slow(item) or ("marked slow or interop" if is_marked else "not asked for")] += 1
+        why = quick.why_slow(item) or ("marked slow or interop" if is_marked else "not asked for")
+        left_out[f"tests, {why}"] += 1
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -56,7 +89,7 @@ def pytest_testnodedown(node: Any) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print what was not run."""
     for why, count in sorted(left_out.items()):
-        terminalreporter.write_line(f"not run: {count} tests, {why}")
+        terminalreporter.write_line(f"not run: {count} {why}")
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 """Each attack that the first foundation must stand has a test that is named by its number."""
 
 import re
+from functools import cache
 
 import pytest
 
@@ -14,6 +15,7 @@ ATTACKS = (
 )  # fmt: skip
 
 
+@cache
 def named() -> set[int]:
     texts = (
         path.read_text(encoding="utf-8")

@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import pytest
 
-from support.sources import modules
+from support.sources import modules, nodes
 
 #: Words that stand for a thing by a picture, where the field has a term; docs/glossary.md has the terms.
 PICTURES = {
@@ -97,6 +97,6 @@ def test_no_name_is_a_picture():
     names = [
         *stems(),
         *classes(),
-        *(node.name for tree in modules().values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)),
+        *(node.name for tree in modules().values() for node in nodes(tree) if isinstance(node, ast.ClassDef)),
     ]
     assert sorted({name for name in names if words_of(name) & PICTURES}) == []

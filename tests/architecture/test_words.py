@@ -5,9 +5,10 @@ numbers.
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
-from support.sources import PACKAGE, modules
+from support.sources import PACKAGE, modules, nodes
 
 NAMELESS = {"base", "common", "helper", "helpers", "misc", "shared", "stuff", "types", "util", "utils"}
 NAMELESS_CLASS = re.compile(r"(Manager|Helper|Util|Utils|Base|Data|Info)$")
@@ -37,24 +38,30 @@ def elsewhere() -> Iterator[tuple[Path, ast.Module]]:
             yield path, tree
 
 
-def imported_names(tree: ast.Module) -> Iterator[tuple[str, str]]:
+@cache
+def imported_names(tree: ast.Module) -> list[tuple[str, str]]:
     """Every import as (module, name); the name is empty for ``import module``."""
-    for node in ast.walk(tree):
+    found: list[tuple[str, str]] = []
+    for node in nodes(tree):
         if isinstance(node, ast.Import):
-            yield from ((alias.name, "") for alias in node.names)
+            found += [(alias.name, "") for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            yield from ((node.module or "", alias.name) for alias in node.names)
+            found += [(node.module or "", alias.name) for alias in node.names]
+    return found
 
 
-def attributes(tree: ast.Module) -> Iterator[tuple[str, str, int]]:
+@cache
+def attributes(tree: ast.Module) -> list[tuple[str, str, int]]:
     """Every ``name.attribute`` and ``module.name.attribute`` as (name, attribute, line)."""
-    for node in ast.walk(tree):
+    found: list[tuple[str, str, int]] = []
+    for node in nodes(tree):
         if isinstance(node, ast.Attribute):
             left = node.value
             if isinstance(left, ast.Name):
-                yield left.id, node.attr, node.lineno
+                found.append((left.id, node.attr, node.lineno))
             elif isinstance(left, ast.Attribute):
-                yield left.attr, node.attr, node.lineno
+                found.append((left.attr, node.attr, node.lineno))
+    return found
 
 
 def test_no_module_has_a_name_that_says_nothing():
@@ -65,7 +72,7 @@ def test_no_class_has_a_name_that_says_nothing():
     nameless = [
         f"{path}:{node.lineno} {node.name}"
         for path, tree in modules().items()
-        for node in ast.walk(tree)
+        for node in nodes(tree)
         if isinstance(node, ast.ClassDef) and NAMELESS_CLASS.search(node.name) and node.name not in SPECIFIED
     ]
     assert not nameless

@@ -2,7 +2,6 @@
 
 import ast
 import subprocess
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -19,10 +18,18 @@ def modules() -> dict[Path, ast.Module]:
     }
 
 
-def functions() -> Iterator[tuple[str, int]]:
+@cache
+def nodes(tree: ast.Module) -> tuple[ast.AST, ...]:
+    """Every node of a module, walked once for all tests."""
+    return tuple(ast.walk(tree))
+
+
+@cache
+def functions() -> list[tuple[str, int]]:
     """Every function as ``path:line name`` with its length in lines, docstring left out: words are not complexity."""
+    found: list[tuple[str, int]] = []
     for path, tree in modules().items():
-        for node in ast.walk(tree):
+        for node in nodes(tree):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 assert node.end_lineno is not None
                 length = node.end_lineno - node.lineno + 1
@@ -30,7 +37,8 @@ def functions() -> Iterator[tuple[str, int]]:
                     words = node.body[0]
                     assert words.end_lineno is not None
                     length -= words.end_lineno - words.lineno + 1
-                yield f"{path}:{node.lineno} {node.name}", length
+                found.append((f"{path}:{node.lineno} {node.name}", length))
+    return found
 
 
 @cache

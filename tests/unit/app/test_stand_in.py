@@ -48,6 +48,7 @@ def whole(port):
 
 
 @pytest.mark.parametrize("is_whole", [False, True])
+@pytest.mark.slow
 def test_a_client_that_trickles_holds_neither_another_one_nor_the_stop(stand_in, trickle, is_whole):
     one, port = stand_in
     head = whole(port) if is_whole else b"POST /mcp HTTP/1.1\r\nx: "

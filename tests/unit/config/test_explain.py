@@ -1,5 +1,6 @@
 import json
 import tomllib
+from functools import cache
 
 import jsonschema_rs
 import pytest
@@ -43,6 +44,11 @@ BESIDE = {
 }
 
 
+@cache
+def validator() -> jsonschema_rs.Validator:
+    return jsonschema_rs.validator_for(schema())
+
+
 def named(key: str) -> str:
     return key.replace("permissions.<name>", "permissions.group:admins").replace("<name>", "orders")
 
@@ -65,7 +71,7 @@ def test_every_setting_is_described_and_its_example_is_taken(one, tmp_path, monk
     loaded = read(tmp_path / "mcpward.toml", {}, {})
     origins = [origin for key, origin in loaded.origins.items() if key.startswith(named(one.key))]
     assert {origin.layer for origin in origins} == {"file"}
-    assert jsonschema_rs.validator_for(schema()).is_valid(tomllib.loads(text))
+    assert validator().is_valid(tomllib.loads(text))
 
 
 def test_the_schema_is_closed_at_every_depth():

@@ -8,6 +8,8 @@ import uvloop
 
 from mcpward.core.fair_timeout import fair_timeout
 
+pytestmark = pytest.mark.slow
+
 
 def stand_still(seconds: float) -> None:
     """The work of a tool that computes on the loop."""

@@ -316,6 +316,7 @@ async def test_one_endpoint_has_so_many_places_and_others_have_their_own_at_the_
     assert (most, len(there.requests)) == (AT_ONCE + 1, 3 * AT_ONCE + 1)
 
 
+@pytest.mark.slow
 async def test_who_would_wait_behind_too_many_is_told_at_once() -> None:
     async with outside(silent) as there, calling(timeout_s=1.0) as client:
         calls = [asyncio.create_task(client.get_json(there.url())) for _ in range(130)]
@@ -404,6 +405,7 @@ async def test_a_server_that_wants_a_certificate_of_ours_is_a_failure_with_a_nam
     assert error.why is Failure.UNREACHABLE
 
 
+@pytest.mark.slow
 async def test_a_server_without_tls_is_no_https_server() -> None:
     async with outside() as there:
         assert (await failure(there.url(scheme="https"), timeout_s=1.0)).why in {Failure.TLS_FAILED, Failure.TIMEOUT}

@@ -299,6 +299,7 @@ POISON = {
 
 
 @pytest.mark.parametrize("poison", POISON.values(), ids=POISON.keys())
+@pytest.mark.slow
 async def test_26_a_poisoned_document_changes_nothing_and_is_logged_once(poison: bytes, caplog):
     async with site(timeout_s=1.0) as here:
         before = here.jwks.current

@@ -123,6 +123,7 @@ async def test_the_polls_have_a_thread_of_their_own() -> None:
     assert site.shelf.threads == {"mcpward-keys"}
 
 
+@pytest.mark.slow
 async def test_attack_123_a_loop_that_stands_still_makes_no_book_stale_and_hides_no_revocation() -> None:
     """The serving loop is this test's own. It does nothing else for longer than a snapshot is trusted."""
     site = Site(interval_s=0.25, clock=SystemClock())

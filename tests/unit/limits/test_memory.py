@@ -82,6 +82,7 @@ def test_105_even_a_monotonic_clock_that_goes_back_locks_nobody_out_for_longer_t
     assert drain(counters) == 10
 
 
+@pytest.mark.slow
 def test_106_a_million_callers_stay_within_the_bound_and_cost_the_same_each():
     limit = 30_000
     counters = MemoryCounters(ManualClock(), max_keys=limit)

@@ -498,6 +498,7 @@ class TestWorkers:
         assert free(places_of(1, workers=8)) == 1
 
 
+@pytest.mark.slow
 async def test_a_million_callers_leave_nothing_behind():
     slots = places_of(2)
     gc.collect()

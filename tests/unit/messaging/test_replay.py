@@ -445,6 +445,7 @@ async def test_a_reader_whose_worker_died_is_told_nothing_more(clock: ManualCloc
         rest.close()
 
 
+@pytest.mark.slow
 async def test_a_reader_that_is_still_there_is_told_for_as_long_as_it_takes(clock: ManualClock):
     async with Site(clock, "a", "b", patience=PATIENT) as site:
         replay, ids = filled(site.at["b"], 1)

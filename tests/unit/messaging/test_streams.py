@@ -321,6 +321,7 @@ class CountingLoop:
         self.calls.append(callback)
 
 
+@pytest.mark.slow
 async def test_a_thread_that_publishes_a_flood_fills_no_queue():
     streams = Streams(NoMail())
     loop = CountingLoop()

@@ -135,6 +135,7 @@ def test_every_text_that_is_changed_bears_a_mark_when_encoded(text):
             assert any(mark in written for mark in MARKS)
 
 
+@pytest.mark.slow
 def test_every_single_character_that_is_removed_bears_a_mark():
     for point in range(sys.maxunicode + 1):
         character = chr(point)

@@ -168,6 +168,7 @@ def test_references_that_double_are_counted_before_they_are_used():
     written(doubling(8))
 
 
+@pytest.mark.slow
 def test_a_long_chain_of_references_is_refused():
     links = {f"d{n}": {"$ref": f"#/$defs/d{n + 1}"} for n in range(900)}
     with pytest.raises(AuthoringError, match="too long a chain of references"):

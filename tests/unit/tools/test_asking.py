@@ -330,6 +330,7 @@ async def test_after_a_question_the_clock_goes_on(runner):
     assert no.value.reason is Reason.TOOL_TIMEOUT
 
 
+@pytest.mark.slow
 async def test_a_question_after_the_deadline_stops_no_clock(runner):
     async def catches_and_asks(context: Context) -> None:
         try:
