@@ -153,6 +153,7 @@ class Worker:
         sys.setswitchinterval(_SWITCH_S)
         async with AsyncExitStack() as stack:
             site = await stack.enter_async_context(open_site(settings, clock))
+            await site.vault.settle()
             vault = {name: await site.vault.load_all(name) for name in settings.servers}
             shown = client_secrets(settings, vault)
             secrets = Secrets(settings, vault, shown)

@@ -86,7 +86,7 @@ async def open_site(
             pepper_keys=Pepper(*ring.derive_all("api keys")),
             pepper_urls=Pepper(*ring.derive_all("unlisted urls")),
             sessions=SealedToken(ring, "mcp sessions"),
-            vault=Vault(store.secrets, Envelope(ring)),
+            vault=Vault(store.vault, Envelope(ring), integrity.site, clock),
         )
     finally:
         await store.close()
