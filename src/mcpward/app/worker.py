@@ -31,6 +31,7 @@ from mcpward.config.endpoint import prefix_of, served_paths
 from mcpward.config.model import Settings
 from mcpward.core.clock import SystemClock
 from mcpward.core.ended_cache import EndedCache
+from mcpward.core.retry import Retry
 from mcpward.identity.keys.follower import StoreCaches
 from mcpward.identity.keys.key_cache import KeyCache
 from mcpward.identity.keys.refresh import Refresher
@@ -153,7 +154,7 @@ class Worker:
         sys.setswitchinterval(_SWITCH_S)
         async with AsyncExitStack() as stack:
             site = await stack.enter_async_context(open_site(settings, clock))
-            await site.vault.settle()
+            await Retry(_tell_unsettled).attempt(site.vault.settle)  # on a full disk it can wait
             vault = {name: await site.vault.load_all(name) for name in settings.servers}
             shown = client_secrets(settings, vault)
             secrets = Secrets(settings, vault, shown)
@@ -401,3 +402,7 @@ async def _every(seconds: float, act: Callable[[], None]) -> AsyncIterator[None]
 
 def _report(error_id: str, detail: str) -> None:
     _log.error("a call failed", error_id=error_id, detail=detail)
+
+
+def _tell_unsettled(error: Exception) -> None:
+    _log.warning("the vault cannot be changed: what older keys sealed stays so", error=type(error).__name__)

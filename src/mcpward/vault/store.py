@@ -4,7 +4,7 @@ A value in the table opens only in its own place (attack 87) and only with our k
 secret: the code that asks on behalf of a server does.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Final, Protocol
 
@@ -23,6 +23,7 @@ from mcpward.vault.wrapping_keys import WrappingKeys
 #: How long a version that was replaced is kept, unless the operator says otherwise: it can be put back meanwhile.
 GRACE_S: Final = 86_400.0
 _ID: Final = 16
+_BATCH: Final = 20
 _LOST: Final = "restore its master key, or set the secret again"
 #: Seals under one key with random nonces of 96 bits (NIST SP 800-38D, 8.3); half of the bound is time enough.
 MOST_SEALS: Final = 2**31
@@ -173,10 +174,10 @@ class Vault:
                 assert keys is not None
                 await changes.put(self._sealed(keys, entry, self._opened(keys, entry)))
 
-    async def rotate(self, progress: Progress | None = None) -> "Rotation":
+    async def rotate(self, progress: Progress | None = None, batch: int = _BATCH) -> "Rotation":
         """Wrap every data key with a new key and forget the older keys. May run while all workers serve.
 
-        Every row is a transaction of its own. A rotation that was killed is gone on with: the key that it made is
+        Every ``batch`` rows are a transaction. A rotation that was killed is gone on with: the key that it made is
         active, so what is left is wrapped with that.
 
         Raises:
@@ -185,10 +186,10 @@ class Vault:
         await self.settle()
         is_resumed = await self._begin_rotation()
         left = [one for one in await self.table.entries() if one.kind == SECRET]
-        for number, entry in enumerate(left, 1):
-            await self._rewrap(entry.id)
+        for start in range(0, len(left), batch):
+            await self._rewrap({entry.id for entry in left[start : start + batch]})
             if progress is not None:
-                progress(number, len(left))
+                progress(min(start + batch, len(left)), len(left))
         async with self.table.changing() as changes:
             active = self._keys(changes.entries).active
             in_use = {one.key_id for one in changes.entries if one.kind == SECRET}
@@ -208,11 +209,11 @@ class Vault:
             await changes.put(wrapping_keys.new_entry(self._root, self._site, self._clock.now()))
         return False
 
-    async def _rewrap(self, entry_id: str) -> None:
+    async def _rewrap(self, ids: Collection[str]) -> None:
         async with self.table.changing() as changes:
             keys = self._keys(changes.entries)
             for entry in changes.entries:
-                if entry.id == entry_id and entry.key_id != keys.active:
+                if entry.id in ids and entry.key_id != keys.active:
                     place = self._place(entry)
                     try:
                         data_key = keys.unwrap(entry.key_id, entry.wrapped, place)

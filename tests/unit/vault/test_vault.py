@@ -261,7 +261,7 @@ async def test_attack_90_a_rotation_that_is_killed_anywhere_is_finished_by_the_n
     for writes in range(20):
         start, table.writes_left = {one.key_id for one in table.secrets}, writes
         try:
-            await vault.rotate()
+            await vault.rotate(batch=1)
         except KeyboardInterrupt:
             kills += 1
             assert await values(vault) == expected
