@@ -53,8 +53,9 @@ def set_secret(
     """Save a secret. The value comes from stdin, or from a prompt that does not show it. A running site uses it within
     a second.
     """
-    from mcpward.operations.secrets import bound_hosts, require_header, require_secret_name
+    from mcpward.operations.secrets import bound_hosts, has_secrets, require_header, require_secret_name
     from mcpward.operations.secrets import set_secret as keep
+    from mcpward.operations.site import key_beside_data
 
     settings = settings_of(config)
     chosen = chosen_server(settings, server)
@@ -66,10 +67,18 @@ def set_secret(
     grace_s = read_span(grace)
     given = read_secret(f"value of {name}: ", tells=True)
     value = Secret(value_of(given), name, hosts=hosts, header=header, is_http_only=http_only)
-    version = in_site(settings, lambda site: keep(site, chosen, name, value, grace_s))
+
+    async def work(site: "Site") -> tuple[int, bool]:
+        is_first = not await has_secrets(site)
+        return await keep(site, chosen, name, value, grace_s), is_first
+
+    version, is_first = in_site(settings, work)
     if json:
         ui.answer_json({"server": chosen, "name": name, "version": version, "hosts": list(hosts)})
     ui.remark(f"{name} of {chosen} saved as version {version}; a running site uses it within a second")
+    if is_first and (file := key_beside_data(settings)) is not None:
+        moved = "move it out of the data folder: MCPWARD_MASTER_KEY_FILE says where"
+        ui.remark(ui.safe(f"it is encrypted under the key in {file}; {moved}"))
 
 
 @app.command("list")

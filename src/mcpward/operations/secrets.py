@@ -18,7 +18,7 @@ from mcpward.vault.entry import VaultEntry
 from mcpward.vault.store import GRACE_S, MOST_SEALS, Rotation
 
 __all__ = [
-    "GRACE_S", "LONGEST_BYTES", "KeptSecret", "bound_hosts", "import_secrets", "list_secrets", "remove_secret",
+    "GRACE_S", "LONGEST_BYTES", "KeptSecret", "bound_hosts", "has_secrets", "import_secrets", "list_secrets", "remove_secret",
     "require_header", "require_secret_name", "require_value", "roll_back_secret", "rotate_vault", "set_secret",
 ]  # fmt: skip
 
@@ -117,6 +117,11 @@ async def list_secrets(site: Site, server: str) -> Sequence[KeptSecret]:
     """Return a server's secrets by name, without opening any."""
     versions = groupby(await site.vault.list(server), key=lambda one: one.name)
     return [KeptSecret(server, name, tuple(each)) for name, each in versions]
+
+
+async def has_secrets(site: Site) -> bool:
+    """Return whether any server has a secret."""
+    return bool(await site.store.vault.servers())
 
 
 async def remove_secret(site: Site, server: str, name: str) -> None:
