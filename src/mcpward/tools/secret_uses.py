@@ -78,6 +78,13 @@ class _Reading:
             for alias in node.names
             if alias.name == "env"
         }
+        self._made = {
+            target.id: self._made_by(node.value)
+            for node in self._nodes
+            if isinstance(node, ast.Assign)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
 
     def uses(self) -> Iterator[SecretUse]:
         for node in self._nodes:
@@ -111,9 +118,7 @@ class _Reading:
 
     def _followed(self, node: ast.Name | ast.Attribute) -> Iterator[_Function]:
         if isinstance(node, ast.Attribute):
-            owner = self._value(node.value)
-            if isinstance(node.value, ast.Name) and node.value.id == self._first and self._owner is not None:
-                owner = self._owner
+            owner = self._object(node.value)
             if owner is _UNKNOWN or isinstance(owner, ModuleType):
                 yield from () if owner is _UNKNOWN else _functions(getattr(owner, node.attr, None))
                 return
@@ -121,6 +126,18 @@ class _Reading:
             yield from _functions(inspect.getattr_static(kind, node.attr, None), kind)
         else:
             yield from _functions(self._value(node))
+
+    def _object(self, node: ast.AST) -> Any:
+        """Return the value of an expression, or the class of what it makes: ``self``, ``Shop()``, ``shop = Shop()``."""
+        if isinstance(node, ast.Name) and node.id == self._first and self._owner is not None:
+            return self._owner
+        if isinstance(node, ast.Name) and node.id in self._made:
+            return self._made[node.id]
+        return self._made_by(node) if isinstance(node, ast.Call) else self._value(node)
+
+    def _made_by(self, node: ast.AST | None) -> Any:
+        made = self._value(node.func) if isinstance(node, ast.Call) else _UNKNOWN
+        return made if isinstance(made, type) else _UNKNOWN
 
     def _value(self, node: ast.AST) -> Any:
         if isinstance(node, ast.Name):
