@@ -27,7 +27,10 @@ _SETTINGS: Final = {"fsync": "off", "synchronous_commit": "off", "max_connection
 
 
 class PostgresServer:
-    """One server on the loopback interface, which takes the user ``mcpward`` without a password."""
+    """One server on the loopback interface, which takes the user ``mcpward`` without a password.
+
+    Members of the role ``checked`` need theirs; see :meth:`create_role`.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._data = folder / "data"
@@ -42,6 +45,8 @@ class PostgresServer:
             for path in (self._sockets.parent, self._sockets):
                 os.chown(path, nobody.pw_uid, nobody.pw_gid)
         _run("initdb", "-D", self._data, "-U", _USER, "-A", "trust", "-E", "UTF8", "--no-sync", "--no-instructions")
+        rules = self._data / "pg_hba.conf"
+        rules.write_text(f"host all +checked 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
         settings = _SETTINGS | {
             "port": f"{self.port}", "listen_addresses": "127.0.0.1", "unix_socket_directories": f"{self._sockets}",
         }  # fmt: skip
@@ -61,6 +66,14 @@ class PostgresServer:
         """Make a database, and return its name."""
         name = f"test_{token_hex(8)}"
         self.sql(f"CREATE DATABASE {name}")
+        return name
+
+    def create_role(self, database: str, password: str) -> str:
+        """Make a role that logs in with a password and may read, and return its name."""
+        name = f"role_{token_hex(8)}"
+        self.sql("DO $$BEGIN CREATE ROLE checked; EXCEPTION WHEN duplicate_object THEN NULL; END$$")
+        self.sql(f"CREATE ROLE {name} LOGIN PASSWORD '{password}' IN ROLE checked")
+        self.sql(f"GRANT CONNECT ON DATABASE {database} TO {name}")
         return name
 
     def url(self, database: str) -> str:

@@ -17,6 +17,7 @@ import structlog
 
 from mcpward.app.connections import METRICS_CONNECTIONS, show_connections
 from mcpward.app.counters import Counters, open_counters
+from mcpward.app.followed_secrets import follow_secrets
 from mcpward.app.hosts import allowed_hosts, own_origins, spellings
 from mcpward.app.logs import LogRedaction, set_up
 from mcpward.app.metric_snapshots import MetricSnapshots
@@ -57,6 +58,7 @@ from mcpward.operations.sources import authors_of, load_sources, source_names
 from mcpward.operations.tool_sources import tool_sources_of
 from mcpward.operations.usage_question import ASKING as USAGE_ASKING
 from mcpward.pipeline.pipeline import Pipeline
+from mcpward.sdk.environment import env
 from mcpward.tools.registry import Registry
 from mcpward.tools.run import Runner
 from mcpward.traffic.metrics import Metrics
@@ -161,8 +163,7 @@ class Worker:
             redaction.redact = secrets.text
             registries = tool_sources_of(settings, load_sources(settings, vault))
             self.longest_s = _longest(settings, registries)
-            if self.remarks and settings.site.workers == 1:  # else it was reported when the sources were tried
-                tell_names(registries)
+            self._tell_remarks(registries)
             metrics = Metrics()
             traffic = self._traffic(site, metrics, secrets)
             guarded = await stack.enter_async_context(open_oauth(settings, self.bound, shown, clock))
@@ -205,8 +206,14 @@ class Worker:
             stack.push_async_callback(self.front.stop)
             self.serve_metrics = partial(self._serve_metrics, metrics, pipeline, health)
             await stack.enter_async_context(_every(_HOUSEKEEPING_S, self._look_after(numbers, wiring)))
+            await stack.enter_async_context(follow_secrets())
             _spare_collector()
             yield
+
+    def _tell_remarks(self, registries: Mapping[str, Registry]) -> None:
+        if self.remarks and self.settings.site.workers == 1:  # else it was reported when the sources were tried
+            tell_names(registries)
+        env.tell_trimmed(quiet=True)
 
     def _exchanges(self, stack: AsyncExitStack, guarded: OAuthParts) -> Exchanges | None:
         exchanges = exchanges_of(self.settings, guarded, self.clock)

@@ -125,6 +125,14 @@ def _path(value: object) -> object:
     return Path(value) if isinstance(value, str) else value
 
 
+def _folders(value: object) -> object:
+    return _each(_filled)(value)
+
+
+def _folders_or_none(value: object) -> object:
+    return None if value is None else _folders(value)
+
+
 def _address(value: str) -> str:
     return str(parse_address(value))
 
@@ -284,6 +292,8 @@ FilePathOrNone = Annotated[
     _PATH_TEXT,
 ]
 Filled = Annotated[str, AfterValidator(_filled)]
+Folders = Annotated[tuple[str, ...], BeforeValidator(_folders), _TEXTS]
+FoldersOrNone = Annotated[tuple[str, ...] | None, BeforeValidator(_folders_or_none), _TEXTS]
 HostNames = Annotated[tuple[str, ...], BeforeValidator(_host_names), _TEXTS]
 AllowedHosts = Annotated[tuple[str, ...], BeforeValidator(_allowed_hosts), _TEXTS]
 Origins = Annotated[tuple[str, ...], BeforeValidator(_origins), _TEXTS]
@@ -307,6 +317,8 @@ KINDS: Final[Mapping[object, str]] = {
     _size: "size",
     _age_or_none: 'span or ""',
     _path: "path",
+    _folders: "list of folders",
+    _folders_or_none: "list of folders",
     _address: "host:port",
     _address_or_off: 'host:port or ""',
     _url_or_none: "URL",

@@ -59,6 +59,8 @@ class Layers:
 
 def anchor(path: Keys, value: Any, folder: Path) -> Any:
     """Make a relative path absolute, from the folder of its file."""
+    if _is_folders(path) and isinstance(value, list | tuple):
+        return [str(folder / _at_home(one)) if isinstance(one, str) and one.strip() else one for one in value]
     if not isinstance(value, str) or not value.strip():
         return value
     is_source = len(path) == 3 and path[0] == "servers" and path[2] == "source"
@@ -68,6 +70,10 @@ def anchor(path: Keys, value: Any, folder: Path) -> Any:
         place = value.removeprefix(_SQLITE)
         return value if not place or place.startswith(("/", DATA)) else f"{_SQLITE}{folder / place}"
     return value
+
+
+def _is_folders(path: Keys) -> bool:
+    return path == ("secrets", "files") or (len(path) == 3 and path[0] == "servers" and path[2] == "secret_files")
 
 
 def _at_home(value: str) -> Path:

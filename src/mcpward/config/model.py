@@ -18,6 +18,8 @@ from mcpward.config.fields import (
     FilePath,
     FilePathOrNone,
     Filled,
+    Folders,
+    FoldersOrNone,
     HostNames,
     Listen,
     ListenOrOff,
@@ -222,6 +224,29 @@ class Log(Section):
     )
 
 
+class SecretSources(Section):
+    """[secrets]: where `env.NAME` looks for a secret that the vault does not keep."""
+
+    files: Folders = key(
+        ("/run/secrets",),
+        "folders with one file for each secret, named NAME or in lower case: those that Docker and Kubernetes mount. "
+        "`NAME_FILE` in the environment and systemd's credentials are read in any case",
+        '["/run/secrets", "/etc/shop-secrets"]',
+    )
+    environment: bool = key(
+        True,
+        "whether a secret may come from the process environment, after vault and files; `env.text` reads it in any "
+        "case",
+        "false",
+    )
+    missing: Literal["warn", "refuse"] = key(
+        "warn",
+        "what a start does if a function asks for a secret (`env.NAME`) that is set nowhere: warn, or refuse to "
+        "serve. One that is asked for at import always refuses",
+        '"refuse"',
+    )
+
+
 class Server(Section):
     """[servers.<name>]: one MCP server."""
 
@@ -247,6 +272,11 @@ class Server(Section):
         "`drop-client` drops those that n8n adds to every call (toolCallId, sessionId, action, chatInput) and refuses "
         "the call for any other; the record names what was dropped",
         '"drop"',
+    )
+    secret_files: FoldersOrNone = key(
+        None,
+        "folders of this server's secrets, in place of `secrets.files`, so that no other server reads them",
+        '["/run/secrets/orders"]',
     )
     limits: ServerLimits = Field(ServerLimits(), description="limits of this server")
     tools: dict[ToolName, ToolSettings] = Field({}, description="additions to its tools, by their names")
@@ -283,6 +313,7 @@ class Settings(Section):
     traffic: Traffic = Field(Traffic(), description="the record of every request")
     output: Output = Field(Output(), description="bounds on results")
     log: Log = Field(Log(), description="the process's own log")
+    secrets: SecretSources = Field(SecretSources(), description="where tools' secrets come from")
     egress: Egress = Field(Egress(), description="calls that mcpward makes itself")
     budgets: dict[BudgetName, BudgetSettings] = Field({}, description="budgets of tools, by a name of your own")
     pools: dict[PoolName, PoolSettings] = Field({}, description="pools of tools, by a name of your own")

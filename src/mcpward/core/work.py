@@ -38,3 +38,12 @@ class Work(Struct, eq=False, gc=False):
 
 current: Final[ContextVar[Work]] = ContextVar("mcpward_work")
 """The call in whose context code runs; unset for mcpward's own work."""
+
+loaded: Final[ContextVar[str]] = ContextVar("mcpward_loaded")
+"""The server whose source is imported, or whose lifespan runs, in this context; unset elsewhere."""
+
+
+def server_here() -> str | None:
+    """Return the server on whose behalf code runs: that of the call, else the one that is loaded; None if unknown."""
+    work = current.get(None)
+    return loaded.get(None) if work is None else work.server

@@ -11,7 +11,9 @@ from mcpward.config.model import Settings
 from mcpward.config.names import nearest
 from mcpward.core.errors import Finding, Misconfigured
 from mcpward.core.values import Pool, Tool
+from mcpward.operations.asked_secrets import missing_secrets
 from mcpward.operations.sources import authors_of
+from mcpward.sdk.environment import env
 from mcpward.tools.bodies import remarks_of
 from mcpward.tools.portable import remarks
 from mcpward.tools.tool_source import ToolSource
@@ -38,13 +40,16 @@ def require_defined(settings: Settings, sources: Mapping[str, ToolSource]) -> No
 
 
 def tell_names(sources: Mapping[str, ToolSource]) -> None:
-    """Log a line for each thing that works but is probably not intended.
+    """Log a line for each thing that works but is probably not intended, and for each secret that was trimmed.
 
     Tool names that well-known clients do not take, and tools without a docstring. Functions that hold the event loop,
-    may end without a return, or change something though they are declared read_only.
+    may end without a return, or change something though they are declared read_only. Secrets that are set nowhere.
     """
     for line in name_remarks(sources):
         _log.warning(line)
+    for missing in missing_secrets(sources):
+        _log.warning(missing.what, where=missing.where, hint=missing.hint)
+    env.tell_trimmed()
     for server, author in authors_of(sources).items():
         for one in remarks_of(author):
             _log.warning(f"server {server}: {one.what}", where=one.where, hint=one.hint)

@@ -1,14 +1,17 @@
 """Loads the authors' servers, each with its own secrets in reach."""
 
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 from mcpward.config.model import Settings
 from mcpward.config.sources import foreign_sources
 from mcpward.core.errors import Finding, Misconfigured
 from mcpward.core.secret import Secret
 from mcpward.operations.known_secrets import without_secrets
-from mcpward.sdk.environment import env
+from mcpward.sdk.environment import ServerSecrets, env
 from mcpward.sdk.server import Server
+from mcpward.sdk.signature import unwrapped_code
 from mcpward.tools.local import load_server
 from mcpward.tools.registry import Registry
 from mcpward.tools.tool_source import ToolSource
@@ -17,8 +20,8 @@ from mcpward.tools.tool_source import ToolSource
 def load_sources(settings: Settings, secrets: Mapping[str, Mapping[str, Secret]]) -> dict[str, Server]:
     """Run every server's source and return what it made.
 
-    While a source loads, ``env`` sees the vault's secrets of its own server and of no other. Afterwards a name that
-    only one server keeps still resolves, for tools that ask late.
+    From then on ``env`` returns to each server its own part of the vault, and of no other. A module that several
+    servers import runs once: what it asks for at its top level belongs to the server that imports it first.
 
     Raises:
         Misconfigured: with the findings of all sources that cannot be loaded; nothing runs where others may write one.
@@ -32,18 +35,34 @@ def load_sources(settings: Settings, secrets: Mapping[str, Mapping[str, Secret]]
 
     loaded: dict[str, Server] = {}
     findings: list[Finding] = []
+    forget = env.install({name: secrets_of(settings, name, secrets.get(name, {})) for name in settings.servers})
     for name, server in settings.servers.items():
-        forget = env.install(secrets.get(name, {}).get)
         try:
-            loaded[name] = load_server(server.source, shown)
+            with env.importing(name):
+                loaded[name] = load_server(server.source, shown)
         except Misconfigured as wrong:
             findings += wrong.findings
-        finally:
-            forget()
+        else:
+            env.claim(name, files_of(loaded[name]))
     if findings:
+        forget()
         raise Misconfigured(findings)
-    env.install(_unambiguous(secrets).get)
     return loaded
+
+
+def secrets_of(settings: Settings, server: str, vault: Mapping[str, Secret]) -> ServerSecrets:
+    """Return where the secrets of a server come from."""
+    own = settings.servers[server].secret_files
+    folders = settings.secrets.files if own is None else own
+    return ServerSecrets(dict(vault), tuple(map(Path, folders)), settings.secrets.environment)
+
+
+def files_of(server: Server) -> set[str]:
+    """Return the files that a server's functions are written in."""
+    named: list[Any] = [*server.tools, *server.resources, *server.prompts, *server.completions]
+    functions = [*(one.function for one in (*named, *server.starts, *server.stops))]
+    functions += [] if server.lifespan is None else [server.lifespan.make]
+    return {code.co_filename for function in functions if (code := unwrapped_code(function)) is not None}
 
 
 def authors_of(sources: Mapping[str, ToolSource]) -> dict[str, Server]:
@@ -54,11 +73,3 @@ def authors_of(sources: Mapping[str, ToolSource]) -> dict[str, Server]:
 def source_names(settings: Settings) -> list[str]:
     """Return what the servers are loaded from, as the settings name it."""
     return [server.source for server in settings.servers.values()]
-
-
-def _unambiguous(secrets: Mapping[str, Mapping[str, Secret]]) -> dict[str, Secret]:
-    found: dict[str, list[Secret]] = {}
-    for of_server in secrets.values():
-        for name, secret in of_server.items():
-            found.setdefault(name, []).append(secret)
-    return {name: owners[0] for name, owners in found.items() if len(owners) == 1}

@@ -8,6 +8,7 @@ from mcpward.config.model import Settings
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Finding, Misconfigured
 from mcpward.core.secret import Secret
+from mcpward.operations.asked_secrets import require_secrets
 from mcpward.operations.cross_checks import require_defined
 from mcpward.operations.site import database_of, open_site
 from mcpward.operations.sources import load_sources
@@ -20,7 +21,8 @@ def tool_sources_of(settings: Settings, authors: Mapping[str, Server]) -> dict[s
 
     Raises:
         Misconfigured: with the findings of all servers, among them those of
-            :func:`~mcpward.operations.cross_checks.require_defined`.
+            :func:`~mcpward.operations.cross_checks.require_defined`, or
+            :func:`~mcpward.operations.asked_secrets.require_secrets`.
     """
     sources: dict[str, Registry] = {}
     findings: list[Finding] = []
@@ -34,6 +36,7 @@ def tool_sources_of(settings: Settings, authors: Mapping[str, Server]) -> dict[s
     if findings:
         raise Misconfigured(settings.placed(findings))
     require_defined(settings, sources)
+    require_secrets(settings, sources)
     return sources
 
 

@@ -46,12 +46,29 @@ class DatabaseMisuse(AuthoringError, ValueError):
 
 
 class MissingSecret(AttributeError):
-    """A secret was asked for by name and is set nowhere. Names the variable and nothing else."""
+    """A secret was asked for by name and is set nowhere. Names the variable and nothing else.
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"the secret {name} is not set, neither in the vault nor in the environment")
+    ``server`` is the one that asks, if that is known. ``is_forbidden``: the environment has it, and may not be read.
+    """
+
+    def __init__(self, name: str, server: str | None = None, *, is_forbidden: bool = False) -> None:
+        where = "neither in the vault nor in a file" if is_forbidden else "neither in vault, file nor environment"
+        super().__init__(f"the secret {name} is not set, {where}")
         self.variable = name
-        self.hint = f"export {name}=… or store it with mcpward secret set"
+        store = f"mcpward secret set {name}{f' --server {server}' if server else ''}"
+        self.hint = f"{store}; [secrets] environment = false forbids the environment's" if is_forbidden else store
+        if not is_forbidden:
+            self.hint = f"{store}, or export {name}=…"
+
+
+class SecretUnreadable(MissingSecret):
+    """A secret is set, and its value cannot be had: its file is not fit for it, or no server asks for it."""
+
+    def __init__(self, name: str, problem: str, hint: str) -> None:
+        super().__init__(name)
+        self.args = (f"the secret {name} cannot be read: {problem}",)
+        self.problem = problem
+        self.hint = hint
 
 
 class MissingText(MissingSecret):

@@ -3,7 +3,7 @@
 import inspect
 import tempfile
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -12,6 +12,7 @@ from mcpward.core.errors import Misconfigured
 from mcpward.core.scope import Access
 from mcpward.core.secret import Secret
 from mcpward.core.values import AuthMethod, Principal, Tool
+from mcpward.operations.sources import files_of, secrets_of
 from mcpward.sdk.context import Caller
 from mcpward.sdk.environment import env
 from mcpward.sdk.server import Server
@@ -189,16 +190,18 @@ async def client(
         Misconfigured: the server, its start or the settings are refused, as ``mcpward serve`` would refuse them.
     """
     held = {key: Secret(value, key) for key, value in (secrets or {}).items()}
-    forget = env.install(held.get)
     details: dict[str, str] = {}
     clock = ShiftedClock()
     try:
-        with tempfile.TemporaryDirectory(prefix="mcpward-test-") as folder:
+        with tempfile.TemporaryDirectory(prefix="mcpward-test-") as folder, ExitStack() as stack:
             file = None if config is None else Path(config)
             given = name if name is not None else server.name if isinstance(server, Server) else _stem(server)
             used = settings_of(given, file, settings or {}, Path(folder, "data"))
             (served,) = used.servers
-            source = server if isinstance(server, Server) else load_server(str(server or used.servers[served].source))
+            stack.callback(env.install({served: secrets_of(used, served, held)}))
+            with env.importing(served):
+                source = _loaded(server or used.servers[served].source)
+            env.claim(served, files_of(source))
             await make_data(used, clock)
             async with open_in_process(used, source, held, clock, details.__setitem__) as site:
                 wrapped = frozenset(tool.name for tool in source.tools if tool.returns.wrapped)
@@ -208,8 +211,10 @@ async def client(
         for finding in refused.findings:
             refused.add_note(" ".join(filter(None, (finding.where, finding.what, finding.hint))))
         raise
-    finally:
-        forget()
+
+
+def _loaded(server: Server | str | Path) -> Server:
+    return server if isinstance(server, Server) else load_server(str(server))
 
 
 def _stem(source: str | Path | None) -> str | None:

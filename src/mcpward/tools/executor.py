@@ -9,6 +9,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -37,7 +38,9 @@ class Executor(ThreadPoolExecutor):
             return super().submit(fn, *args, **kwargs)
         future: _Waited[T] = _Waited()
         pool = self.pools.of(work.server)
-        job = Job(partial(_run, future, fn, args, kwargs), work.caller, asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        # With the call's context: else env would not know in the thread whose secrets it may return.
+        job = Job(partial(_run, future, fn, args, kwargs), work.caller, loop, copy_context())
         future.runs_as(job, pool, work)
         pool.put(job, bounded=False)
         return future

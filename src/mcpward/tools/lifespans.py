@@ -13,6 +13,7 @@ from typing import Any, Final
 import structlog
 
 from mcpward.core.errors import Finding, Misconfigured
+from mcpward.core.work import loaded
 from mcpward.sdk.errors import AuthoringError, MissingSecret
 from mcpward.sdk.lifespan import Hook
 from mcpward.sdk.place import place_of
@@ -129,6 +130,7 @@ class _Running:
 
     async def _run(self) -> None:
         """Whatever an author's code raises ends here, exits included: they must not end the event loop."""
+        loaded.set(self.name)  # the task's own context, and that of tasks and threads begun in it
         try:
             async with AsyncExitStack() as stack:
                 await self._start(stack)
@@ -182,7 +184,7 @@ class _Running:
             return Finding(error.what, error.where or where, "correct the annotation, or the yielded value")
         hint = "nothing is served until it starts: correct it, or catch the failure of a missing service"
         if isinstance(error, MissingSecret):
-            hint = f"export {error.variable}=… or store it with mcpward secret set {error.variable}"
+            hint = error.hint
         return Finding(f"{what} failed: {self._said(error)}", _place(error) or where, hint)
 
     def _tell(self, event: str, error: BaseException) -> None:

@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from mcpward.core.secret import Secret
-from mcpward.sdk.environment import Environment
+from mcpward.sdk.environment import Environment, ServerSecrets
 from mcpward.sdk.errors import AuthoringError, MissingSecret, MissingText
 
 
@@ -14,6 +14,11 @@ def env(monkeypatch) -> Environment:
     monkeypatch.setenv("SHOP_KEY", "from-the-environment")
     monkeypatch.setenv("SHOP_EMPTY", "")
     return Environment()
+
+
+def vault(**values: str) -> dict[str, ServerSecrets]:
+    """A site of one server, whose vault keeps these."""
+    return {"shop": ServerSecrets({name: Secret(value, name) for name, value in values.items()})}
 
 
 def test_a_name_gives_a_secret_that_does_not_show(env):
@@ -34,7 +39,7 @@ def test_an_empty_value_is_no_credential(env):
 
 
 def test_the_vault_is_asked_first(env):
-    uninstall = env.install({"SHOP_KEY": Secret("from-the-vault")}.get)
+    uninstall = env.install(vault(SHOP_KEY="from-the-vault"))
     assert env.SHOP_KEY.reveal() == "from-the-vault"
     uninstall()
     assert env.SHOP_KEY.reveal() == "from-the-environment"
@@ -44,7 +49,7 @@ def test_every_value_handed_out_is_remembered_with_a_new_version(env):
     assert (env.version, env.handed_out()) == (0, [])
     assert env.SHOP_KEY is env.SHOP_KEY
     assert env.version == 1
-    env.install({"SHOP_KEY": Secret("from-the-vault")}.get)
+    env.install(vault(SHOP_KEY="from-the-vault"))
     _ = env.SHOP_KEY
     assert env.version == 2
     assert {secret.reveal() for secret in env.handed_out()} == {"from-the-environment", "from-the-vault"}
@@ -73,7 +78,7 @@ def test_a_setting_that_is_not_set_and_has_no_default_is_told_with_the_two_ways_
 
 
 def test_a_secret_is_not_read_as_text(env, monkeypatch):
-    env.install({"SHOP_KEY": Secret("from-the-vault")}.get)
+    env.install(vault(SHOP_KEY="from-the-vault"))
     with pytest.raises(AuthoringError, match=r"SHOP_KEY is a secret in the vault: read it as env\.SHOP_KEY") as told:
         env.text("SHOP_KEY", "x")
     assert told.value.where.startswith(f"{__file__}:")

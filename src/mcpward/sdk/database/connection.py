@@ -83,6 +83,16 @@ def open_engine(url: Secret, *, read_only: bool, pool_size: int, folder: Path) -
     )
 
 
+async def retire(engine: AsyncEngine) -> None:
+    """Close its idle connections now, and each of the others when its statement has ended."""
+
+    @event.listens_for(engine.sync_engine, "checkin")
+    def _end(_connection: Any, record: Any) -> None:
+        record.invalidate()
+
+    await engine.dispose()
+
+
 @asynccontextmanager
 async def reading(connection: AsyncConnection) -> AsyncIterator[None]:
     """Make the transaction that comes next on ``connection`` read-only, by the database's own means.

@@ -4,6 +4,7 @@ SQLite files, PostgreSQL, MySQL and MariaDB; other SQLAlchemy async URLs are han
 :class:`DatabaseFailed` whose text holds no SQL, values or words of the database, so nothing of it can reach a caller.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache, partial
 from typing import Any, Final, LiteralString, Self, TypeVar, overload
@@ -17,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from mcpward.core.limit_name import SYNTAX, is_limit_name
 from mcpward.core.secret import Secret
 from mcpward.sdk.author_place import author_place
-from mcpward.sdk.database.connection import open_engine, read_url, reading, require_driver
+from mcpward.sdk.database.connection import open_engine, read_url, reading, require_driver, retire
 from mcpward.sdk.database.database_failure import failure_of, noted
 from mcpward.sdk.database.drivers import MYSQL
 from mcpward.sdk.database.lease import Leases
@@ -68,6 +69,9 @@ class Database:
     The path of a SQLite file (``sqlite:///orders.db``) starts at the folder of the file that makes the ``Database``,
     whatever the working directory is, also if the URL comes from ``env``. The file must be there: none is made.
 
+    A secret of ``env`` may change: connections of the new URL take the place of the old ones, and statements that run
+    end on theirs.
+
     ``max_concurrency`` statements run at once, others wait within their ``timeout_s`` (seconds, waiting included),
     callers in turn. ``row_cap`` bounds a result: more rows are refused, not cut off. ``read_only=False`` allows
     :meth:`execute`. ``name`` is its name as a pool (``@server.tool(pools=[db])``), and the operator's
@@ -100,6 +104,8 @@ class Database:
         self._row_cap = row_cap
         self._timeout_s = timeout_s
         self._engine: AsyncEngine | None = None
+        self._opened_with = self._url
+        self._retiring: set[asyncio.Task[None]] = set()
         self._leases = Leases(max_concurrency)
         self._statements: dict[str, Statement] = {}
 
@@ -187,6 +193,7 @@ class Database:
         _open.discard(self)
         if engine is not None:
             await engine.dispose()
+        await asyncio.gather(*self._retiring)
 
     def _read(self, sql: LiteralString) -> Statement:
         known = self._statements.get(sql)
@@ -228,12 +235,26 @@ class Database:
             raise failure_of(error, statement.text) from None
 
     def _opened(self) -> AsyncEngine:
+        """Return the engine of the URL that holds now: new connections use a renewed secret."""
+        url = Secret(self._url.reveal())
         if self._engine is None:
-            self._engine = open_engine(
-                self._url, read_only=self._read_only, pool_size=self._max_concurrency, folder=self._folder
-            )
+            self._engine = self._engine_of(url)
             _open.add(self)
+        elif url != self._opened_with:
+            try:
+                require_driver(read_url(url))
+                engine = self._engine_of(url)
+            except ValueError:
+                raise DatabaseFailed("the database URL was changed to one that cannot be used") from None
+            retiring = asyncio.get_running_loop().create_task(retire(self._engine))
+            self._retiring.add(retiring)
+            retiring.add_done_callback(self._retiring.discard)
+            self._engine = engine
+        self._opened_with = url
         return self._engine
+
+    def _engine_of(self, url: Secret) -> AsyncEngine:
+        return open_engine(url, read_only=self._read_only, pool_size=self._max_concurrency, folder=self._folder)
 
 
 def _require_bounds(max_concurrency: Any, row_cap: Any, timeout_s: Any) -> None:
