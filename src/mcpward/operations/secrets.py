@@ -18,7 +18,8 @@ from mcpward.vault.entry import VaultEntry
 from mcpward.vault.store import GRACE_S, MOST_SEALS, Rotation
 
 __all__ = [
-    "GRACE_S", "LONGEST_BYTES", "KeptSecret", "bound_hosts", "has_secrets", "import_secrets", "list_secrets", "remove_secret",
+    "GRACE_S", "LONGEST_BYTES", "KeptSecret", "bound_hosts", "has_secrets", "import_secrets",
+    "list_secrets", "remove_secret",
     "require_header", "require_secret_name", "require_value", "roll_back_secret", "rotate_vault", "set_secret",
 ]  # fmt: skip
 
