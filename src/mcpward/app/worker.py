@@ -64,6 +64,8 @@ from mcpward.tools.run import Runner
 from mcpward.traffic.metrics import Metrics
 from mcpward.traffic.trail import Traffic
 from mcpward.traffic.writer import Writer
+from mcpward.vault.follower import VaultFollower
+from mcpward.vault.store import ByServer
 
 _log: Final = structlog.get_logger("mcpward")
 #: Request bodies held at once by one worker, for all senders: 10,000 connections could hold 40 GB.
@@ -156,10 +158,9 @@ class Worker:
         sys.setswitchinterval(_SWITCH_S)
         async with AsyncExitStack() as stack:
             site = await stack.enter_async_context(open_site(settings, clock))
-            await Retry(_tell_unsettled).attempt(site.vault.settle)  # on a full disk it can wait
-            vault = {name: await site.vault.load_all(name) for name in settings.servers}
+            vault = await self._open_vault(site)
             shown = client_secrets(settings, vault)
-            secrets = Secrets(settings, vault, shown)
+            secrets = Secrets(settings, vault, shown, await site.vault.load_kept())
             redaction.redact = secrets.text
             registries = tool_sources_of(settings, load_sources(settings, vault))
             self.longest_s = _longest(settings, registries)
@@ -202,6 +203,7 @@ class Worker:
             stack.push_async_callback(traffic.writer.stop)
             await self.refresher.start()
             stack.push_async_callback(self.refresher.stop)
+            await self._follow_vault(stack, site, vault)
             self.front.start()
             stack.push_async_callback(self.front.stop)
             self.serve_metrics = partial(self._serve_metrics, metrics, pipeline, health)
@@ -214,6 +216,17 @@ class Worker:
         if self.remarks and self.settings.site.workers == 1:  # else it was reported when the sources were tried
             tell_names(registries)
         env.tell_trimmed(quiet=True)
+
+    async def _open_vault(self, site: Site) -> ByServer:
+        await Retry(_tell_unsettled).attempt(site.vault.settle)  # on a full disk it can wait
+        return {name: await site.vault.load_all(name) for name in self.settings.servers}
+
+    async def _follow_vault(self, stack: AsyncExitStack, site: Site, vault: ByServer) -> None:
+        reader = site.store.reader()
+        stack.push_async_callback(reader.close)
+        follower = VaultFollower(reader.vault, site.vault, vault, env.renew, env.take_used, self.clock)
+        await follower.start()
+        stack.push_async_callback(follower.stop)
 
     def _exchanges(self, stack: AsyncExitStack, guarded: OAuthParts) -> Exchanges | None:
         exchanges = exchanges_of(self.settings, guarded, self.clock)

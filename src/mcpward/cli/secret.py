@@ -233,5 +233,5 @@ def restore(
     backup = open_backup(content, read_identities(identity) if identity is not None else [], word)
     saved = in_site(settings, lambda site: restore_secrets(site, backup, list(settings.servers)))
     if json:
-        ui.answer_json({"saved": dict(saved), "secrets": len(backup)})
-    ui.remark(f"{sum(saved.values())} of {len(backup)} secrets saved")
+        ui.answer_json({"saved": saved, "secrets": len(backup)})
+    ui.remark(f"{saved} of {len(backup)} secrets saved")

@@ -25,6 +25,7 @@ class _Held(Struct, eq=False):
     hosts: tuple[str, ...]
     header: str
     is_http_only: bool
+    is_used: bool = False
 
     def __repr__(self) -> str:
         return f"_Held({_MASK})"
@@ -72,7 +73,12 @@ class Secret:
         """
         if self._held.is_http_only:
             raise HttpOnly(self.name)
-        return value_of(self)
+        return used_value_of(self)
+
+    def take_use(self) -> bool:
+        """Return whether the value was used since the last time; for the note of when a secret was used last."""
+        is_used, self._held.is_used = self._held.is_used, False
+        return is_used
 
     def template(self, text: str) -> "Secret":
         """Return a secret with the value in the place of ``{}``, as in ``template("Bearer {}")``.
@@ -149,6 +155,12 @@ class Secret:
 def value_of(secret: Secret) -> str:
     """Return the value for mcpward's own use, also of a secret for HTTP only: to send, seal, compare or redact it."""
     return f"{secret._before}{secret._held.value}{secret._after}"  # noqa: SLF001  the one way around reveal
+
+
+def used_value_of(secret: Secret) -> str:
+    """Return the value because it is sent or handed out now, which counts as a use of it."""
+    secret._held.is_used = True  # noqa: SLF001  as in value_of
+    return value_of(secret)
 
 
 def _lowered(hosts: Iterable[str]) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +13,7 @@ from pyrage import passphrase, x25519
 
 from mcpward.core.secret import Secret, value_of
 from mcpward.operations.denied import Denied, Invalid
-from mcpward.operations.secrets import set_secret
+from mcpward.operations.secrets import require_secret_name, require_value
 from mcpward.operations.site import Site
 from mcpward.traffic.act import Act
 
@@ -122,25 +122,21 @@ def open_backup(content: bytes, identities: Sequence[Secret], word: Secret | Non
     return backup.secrets
 
 
-async def restore_secrets(site: Site, backup: Sequence[Exported], servers: Sequence[str]) -> Mapping[str, int]:
+async def restore_secrets(site: Site, backup: Sequence[Exported], servers: Sequence[str]) -> int:
     """Keep the secrets of a backup; those that are kept already with the same value get no new version.
 
-    Returns how many were saved by server.
+    Returns how many were saved.
 
     Raises:
         Denied: the site has no server of a secret's name; nothing was kept then.
+        Invalid: a name or value may not be kept; nothing was kept then.
     """
     for one in backup:
         if one.server not in servers:
             raise Denied(f"the site has no server {one.server!r}", "add it to mcpward.toml, or restore elsewhere")
-    saved = dict.fromkeys((one.server for one in backup), 0)
-    for server in saved:
-        kept = await site.vault.load_all(server)
-        for one in backup:
-            if one.server == server and (one.name not in kept or kept[one.name] != one.secret):
-                await set_secret(site, server, one.name, one.secret)
-                saved[server] += 1
-    return saved
+        require_secret_name(one.name)
+        require_value(one.name, one.secret)
+    return await site.vault.set_all({(one.server, one.name): one.secret for one in backup})
 
 
 def read_identities(file: Path) -> list[Secret]:

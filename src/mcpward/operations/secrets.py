@@ -103,15 +103,8 @@ async def import_secrets(site: Site, server: str, values: Mapping[str, Secret], 
         require_secret_name(name)
         require_value(name, value)
     kept = await site.vault.load_all(server)
-    changed = {name: value for name, value in values.items() if kept.get(name) != value}
-    for name, value in changed.items():
-        bound = kept.get(name)
-        if bound is not None and not value.hosts:  # a new value goes where the old one was allowed to go
-            value = Secret(  # noqa: PLW2901
-                value_of(value), name, hosts=bound.hosts, header=bound.header, is_http_only=bound.is_http_only
-            )
-        await site.vault.set(server, name, value, grace_s)
-    return len(changed)
+    bound = {(server, name): _bound_as(kept.get(name), value) for name, value in values.items()}
+    return await site.vault.set_all(bound, grace_s)
 
 
 async def list_secrets(site: Site, server: str) -> Sequence[KeptSecret]:
@@ -166,6 +159,13 @@ async def rotate_vault(site: Site, progress: Callable[[int, int], None] | None =
 def is_near_bound(entries: Sequence[VaultEntry]) -> bool:
     """Return whether the vault's key has sealed half as often as AES-GCM allows with random nonces."""
     return max((one.revision for one in entries), default=0) >= MOST_SEALS
+
+
+def _bound_as(kept: Secret | None, value: Secret) -> Secret:
+    """Return a new value that may go where the one before was allowed to go, and nowhere else."""
+    if kept is None:
+        return value
+    return Secret(value_of(value), value.name, hosts=kept.hosts, header=kept.header, is_http_only=kept.is_http_only)
 
 
 def _bound_host(text: str) -> str:

@@ -6,22 +6,22 @@ values that were read last stay in use, and the log says so.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Misconfigured
 from mcpward.core.retry import Retry, every
-from mcpward.core.secret import Secret, value_of
+from mcpward.core.secret import Secret
 from mcpward.vault.entry import VaultEntry
-from mcpward.vault.store import ByServer, Vault
+from mcpward.vault.store import ByServer, Vault, is_same
 
 _log: Final = logging.getLogger("mcpward.secrets")
 INTERVAL_S: Final = 0.4
 _FLUSH_EVERY: Final = 12
 """Turns from one note of the last uses to the next: about five seconds."""
 Renew = Callable[[str, str, Secret | None], None]
-Used = Callable[[], Mapping[tuple[str, str], float]]
+Used = Callable[[], Iterable[tuple[str, str]]]
 
 
 class VaultSource(Protocol):
@@ -35,8 +35,8 @@ class VaultSource(Protocol):
 class VaultFollower:
     """Belongs to one event loop. ``known`` are the secrets by server that the worker was opened with.
 
-    ``renew`` is called with server, name and the new secret, or None for one that was removed. ``used`` returns when
-    secrets were used since the last time.
+    ``renew`` is called with server, name and the new secret, or None for one that was removed. ``used`` returns
+    which secrets were used since the last time, by server and name.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class VaultFollower:
             for name in known.keys() - secrets.keys():
                 self._renew(server, name, None)
             for name, secret in secrets.items():
-                if name not in known or not _is_same(known[name], secret):
+                if name not in known or not is_same(known[name], secret):
                     self._renew(server, name, secret)
             self._known[server] = secrets
 
@@ -92,14 +92,10 @@ class VaultFollower:
 
     async def _flush(self) -> None:
         """Note the last uses; a store that takes no writes, as on a full disk, loses them."""
-        used = self._used()
+        now = self._clock.now()
+        used = dict.fromkeys(self._used(), now)
         if used:
             await Retry(lambda _: None).attempt(lambda: self._vault.table.touch(used))
-
-
-def _is_same(one: Secret, other: Secret) -> bool:
-    bound = (one.hosts, one.header, one.is_http_only) == (other.hosts, other.header, other.is_http_only)
-    return bound and value_of(one) == value_of(other)
 
 
 def _tell(error: Exception) -> None:

@@ -81,6 +81,23 @@ class Vault:
         async with self.table.changing() as changes:
             return await self._put(changes, server, name, value, grace_s)
 
+    async def set_all(self, values: Mapping[tuple[str, str], Secret], grace_s: float = GRACE_S) -> int:
+        """Keep several secrets, by server and name, all or none. Return how many differ from what was kept: the others
+        get no new version.
+
+        Raises :class:`Misconfigured` if what is kept under one of the names cannot be opened.
+        """
+        changed = 0
+        async with self.table.changing() as changes:
+            keys = await self._with_active(changes)
+            current = {(one.server, one.name): one for one in changes.entries if one.kind == SECRET and one.is_current}
+            for (server, name), value in values.items():
+                kept = self._opened(keys, current[server, name]) if (server, name) in current else None
+                if kept is None or not is_same(kept, value):
+                    await self._put(changes, server, name, value, grace_s)
+                    changed += 1
+        return changed
+
     async def roll_back(self, server: str, name: str, grace_s: float = GRACE_S) -> int:
         """Make the version before the present one the present one again, as a new version; return its number.
 
@@ -119,8 +136,9 @@ class Vault:
             raise Misconfigured(findings)
         return found
 
-    def open_kept(self, entries: Sequence[VaultEntry]) -> list[Secret]:
+    async def load_kept(self) -> list[Secret]:
         """Return the versions that were replaced and are still kept: their values must not leave either."""
+        entries = await self.table.entries()
         keys, now = self._keys(entries), self._clock.now()
         kept = [one for one in entries if one.kind == SECRET and one.ends_at is not None and one.ends_at > now]
         return [self._opened(keys, entry) for entry in kept]
@@ -289,6 +307,12 @@ class Rotation:
 
     def __init__(self, key_id: str, count: int, *, is_resumed: bool) -> None:
         self.key_id, self.count, self.is_resumed = key_id, count, is_resumed
+
+
+def is_same(one: Secret, other: Secret) -> bool:
+    """Return whether two secrets have the same value and may go to the same hosts."""
+    bound = (one.hosts, one.header, one.is_http_only) == (other.hosts, other.header, other.is_http_only)
+    return bound and value_of(one) == value_of(other)
 
 
 def _lost(entry: VaultEntry) -> Misconfigured:

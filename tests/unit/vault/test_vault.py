@@ -216,14 +216,14 @@ async def test_the_version_before_can_be_put_back_within_its_grace(
 ) -> None:
     await vault.set("a", "TOKEN", Secret("good", hosts=["x.example"]))
     await vault.set("a", "TOKEN", Secret("bad"), 60.0)
-    assert [value_of(one) for one in vault.open_kept(await table.entries())] == ["good"]
+    assert [value_of(one) for one in await vault.load_kept()] == ["good"]
     assert await vault.roll_back("a", "TOKEN", 60.0) == 3
     back = (await vault.load_all("a"))["TOKEN"]
     assert (back.reveal(), back.hosts) == ("good", ("x.example",))
     assert await vault.roll_back("a", "TOKEN", 60.0) == 4
     assert await values(vault) == {"TOKEN": "bad"}
     clock.advance(61)
-    assert vault.open_kept(await table.entries()) == []
+    assert await vault.load_kept() == []
     with pytest.raises(LookupError):
         await vault.roll_back("a", "TOKEN")
     await vault.settle()
@@ -283,7 +283,7 @@ async def test_the_secrets_of_a_renamed_server_are_sealed_for_their_new_place(va
     assert await vault.rename_server("a", "c") == 1
     assert await values(vault, "c") == {"ONE": "2"}
     assert await values(vault, "a") == {}
-    assert [value_of(one) for one in vault.open_kept(await table.entries())] == ["1"]
+    assert [value_of(one) for one in await vault.load_kept()] == ["1"]
     await vault.set("b", "ONE", Secret("4"))
     with pytest.raises(LookupError, match="ONE"):
         await vault.rename_server("c", "b")
