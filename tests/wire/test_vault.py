@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 
@@ -105,6 +106,15 @@ def test_the_last_use_of_a_secret_is_noted(ward: Ward) -> None:
     assert " never " in last_used()
     ward.call("seen", {"name": "MORE_3"})
     until(lambda: " never " not in last_used(), 15.0, pause_s=0.5)
+
+
+def test_attack_93_no_worker_leaves_a_dump_of_its_memory(ward: Ward) -> None:
+    (pid,) = [int(line) for line in (ward.folder / ".mcpward").joinpath("mcpward.pid").read_text().split()[:1]]
+    limits = Path(f"/proc/{pid}/limits").read_text()
+    workers = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    assert len(workers) >= 2
+    for text in (limits, *(Path(f"/proc/{worker}/limits").read_text() for worker in workers)):
+        assert "Max core file size        0                    0" in text
 
 
 class Caller(threading.Thread):
