@@ -700,13 +700,13 @@ def test_data_and_store_say_where_things_are_kept(tmp_path):
 @pytest.mark.parametrize("delay_s", [0.0, 1.5])
 def test_a_stop_is_told_for_so_long_before_nothing_answers(tmp_path, delay_s):
     with site(tmp_path, env={"MCPWARD_SITE__SHUTDOWN_DELAY_S": str(delay_s)}) as ward:
-        ward.process.send_signal(signal.SIGTERM)
+        ward.running.send_signal(signal.SIGTERM)
         told = 0
         with suppress(httpx2.TransportError):
             while True:
                 told += httpx2.get(f"{ward.base}/readyz").status_code == 503
         assert (told > 3) == (delay_s > 0)
-        assert ward.process.wait(30) == 0
+        assert ward.running.wait(30) == 0
 
 
 @flipped_here("store.mark")
