@@ -277,6 +277,9 @@ def test_a_thread_that_is_no_servers_reads_no_vault_and_says_what_to_do(ward):
 
 def test_what_a_shared_module_reads_at_import_is_of_the_server_that_imports_it_first(ward):
     assert [value(ward, server, "first") for server in SERVERS] == [digest(of("alpha", "SAME"))] * 2
+    said = "beta shares SAME of alpha: both import the module that reads it"
+    assert [line.count("shared.py:6") for line in ward.log().splitlines() if said in line] == [1]
+    assert "alpha shares" not in ward.log()
 
 
 @pytest.mark.parametrize(

@@ -854,6 +854,26 @@ def test_what_others_can_reach_needs_the_line_that_allows_it(tmp_path, key, give
         assert ward.cli("config", "check").returncode == 0
 
 
+@flipped_here("secrets.files", "servers.<name>.secret_files", "secrets.environment", "secrets.missing")
+@pytest.mark.parametrize(
+    "key,value,env,before,after",
+    [
+        ("secrets.files", ["mounted"], "", (0, True), (0, False)),
+        ("servers.bench.secret_files", ["mounted"], "", (0, True), (0, False)),
+        ("secrets.environment", False, "hunter2-canary-0123456789", (0, False), (0, True)),
+        ("secrets.missing", "refuse", "", (0, True), (2, True)),
+    ],
+)
+def test_settings_say_where_a_secret_comes_from_and_what_a_missing_one_does(tmp_path, key, value, env, before, after):
+    with site(tmp_path, env={"TOKEN": env}, start=False) as ward:
+        (tmp_path / "mounted").mkdir()
+        (tmp_path / "mounted" / "token").write_text("hunter3-canary-0123456789")
+        for given, wanted in (({}, before), ({key: value}, after)):
+            write_site(ward, given)
+            checked = ward.cli("config", "check", "--load", check=False)
+            assert (checked.returncode, "bench: tool leak asks for TOKEN, which" in checked.stderr) == wanted
+
+
 @flipped_here("site.tls_cert", "site.tls_key")
 def test_a_certificate_and_its_key_turn_tls_on(tmp_path):
     certificate(tmp_path)

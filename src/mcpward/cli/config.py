@@ -61,7 +61,7 @@ def _tools(settings: Settings) -> dict[str, list[str]]:
     from mcpward.operations.cross_checks import name_remarks
     from mcpward.operations.tool_sources import load_tool_sources
 
-    registries = asyncio.run(load_tool_sources(settings, CLOCK))
+    registries = asyncio.run(load_tool_sources(settings, CLOCK, needs_secrets=True))
     for line in name_remarks(registries):
         ui.remark(ui.safe(line))
     for one in missing_secrets(registries):

@@ -1,18 +1,24 @@
 """The secrets that each server asks for, which tool asks, and whether they are set. No value is ever returned here."""
 
+import sys
 from collections.abc import Iterator, Mapping
-from typing import Any
+from types import ModuleType
+from typing import Any, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from mcpward.config.model import Settings
 from mcpward.core.errors import Finding, Misconfigured
 from mcpward.operations.sources import authors_of
 from mcpward.sdk.environment import env
 from mcpward.sdk.errors import SecretUnreadable
+from mcpward.sdk.place import place_of
 from mcpward.sdk.server import Server
 from mcpward.tools.secret_uses import secret_uses
 from mcpward.tools.tool_source import ToolSource
+
+_IMPORT: Final = "the import of its source"
 
 
 class AskedSecret(Struct, frozen=True, kw_only=True):
@@ -43,18 +49,22 @@ def asked_secrets(sources: Mapping[str, ToolSource]) -> list[AskedSecret]:
     Call it after the sources are loaded in this process. Names that are made at run time are not known.
     """
     found: dict[tuple[str, str, str], AskedSecret] = {}
+
+    def keep(asked: AskedSecret) -> None:
+        known = found.setdefault((asked.server, asked.name, asked.by), asked)
+        if asked.is_required and not known.is_required:
+            found[asked.server, asked.name, asked.by] = asked
+
     authors = authors_of(sources)
     for one in env.imported():
         if one.server in authors:
-            asked = _asked(one.server, one.name, "the import of its source", one.where, required=one.is_required)
-            found[asked.server, asked.name, asked.by] = asked
+            asked = _asked(one.server, one.name, _IMPORT, _place(one.where), required=one.is_required)
+            # Without it, and loaded all the same: the source says by itself what holds then.
+            keep(replace(asked, is_required=asked.is_required and asked.is_set))
     for server, author in authors.items():
         for by, function in _functions(author):
             for use in secret_uses(function):
-                asked = _asked(server, use.name, by, use.where, required=use.is_required)
-                known = found.get((server, use.name, by))
-                if known is None or (asked.is_required and not known.is_required):
-                    found[server, use.name, by] = asked
+                keep(_asked(server, use.name, by, use.where, required=use.is_required))
     return list(found.values())
 
 
@@ -67,6 +77,18 @@ def missing_secrets(sources: Mapping[str, ToolSource]) -> list[Finding]:
         for one in asked_secrets(sources)
         if one.is_missing
     ]
+
+
+def shared_secrets(sources: Mapping[str, ToolSource]) -> list[Finding]:
+    """Return a finding for each secret of one server's vault that another server uses by a module that both import."""
+    findings = []
+    for one in env.imported():
+        file = one.where.rpartition(":")[0]
+        for server, author in authors_of(sources).items():
+            if server != one.server and file in _imported_files(author) and env.is_in_vault(one.server, one.name):
+                what = f"{server} shares {one.name} of {one.server}: both import the module that reads it"
+                findings.append(Finding(what, _place(one.where), f"read env.{one.name} in a function of that module"))
+    return findings
 
 
 def require_secrets(settings: Settings, sources: Mapping[str, ToolSource]) -> None:
@@ -88,6 +110,24 @@ def _asked(server: str, name: str, by: str, where: str, *, required: bool) -> As
     return AskedSecret(
         server=server, name=name, by=by, where=where, is_required=required, is_set=is_set, problem=problem, hint=hint
     )
+
+
+def _place(where: str) -> str:
+    file, _, line = where.rpartition(":")
+    return place_of(file, int(line)) if file else where
+
+
+def _imported_files(server: Server) -> set[str]:
+    """Return the files of the modules that a server's own files import, or import names of."""
+    spaces = {id(space): space for _, each in _functions(server) if (space := getattr(each, "__globals__", None))}
+    found: set[str] = set()
+    for space in spaces.values():
+        own = space.get("__name__")
+        for value in tuple(space.values()):
+            named = value if isinstance(value, ModuleType) else sys.modules.get(str(getattr(value, "__module__", "")))
+            if named is not None and named.__name__ != own:
+                found.add(str(getattr(named, "__file__", "")))
+    return found
 
 
 def _functions(server: Server) -> Iterator[tuple[str, Any]]:

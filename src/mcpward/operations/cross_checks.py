@@ -11,7 +11,7 @@ from mcpward.config.model import Settings
 from mcpward.config.names import nearest
 from mcpward.core.errors import Finding, Misconfigured
 from mcpward.core.values import Pool, Tool
-from mcpward.operations.asked_secrets import missing_secrets
+from mcpward.operations.asked_secrets import missing_secrets, shared_secrets
 from mcpward.operations.sources import authors_of
 from mcpward.sdk.environment import env
 from mcpward.tools.bodies import remarks_of
@@ -47,8 +47,8 @@ def tell_names(sources: Mapping[str, ToolSource]) -> None:
     """
     for line in name_remarks(sources):
         _log.warning(line)
-    for missing in missing_secrets(sources):
-        _log.warning(missing.what, where=missing.where, hint=missing.hint)
+    for finding in (*missing_secrets(sources), *shared_secrets(sources)):
+        _log.warning(finding.what, where=finding.where, hint=finding.hint)
     env.tell_trimmed()
     for server, author in authors_of(sources).items():
         for one in remarks_of(author):

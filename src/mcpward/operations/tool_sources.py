@@ -16,8 +16,12 @@ from mcpward.sdk.server import Server
 from mcpward.tools.registry import Defaults, Registry
 
 
-def tool_sources_of(settings: Settings, authors: Mapping[str, Server]) -> dict[str, Registry]:
+def tool_sources_of(
+    settings: Settings, authors: Mapping[str, Server], *, needs_secrets: bool = True
+) -> dict[str, Registry]:
     """Make ready what the servers offer, with what the operator says of it.
+
+    Without ``needs_secrets``, a secret that a function would miss is no reason to refuse: no tool will run.
 
     Raises:
         Misconfigured: with the findings of all servers, among them those of
@@ -36,11 +40,12 @@ def tool_sources_of(settings: Settings, authors: Mapping[str, Server]) -> dict[s
     if findings:
         raise Misconfigured(settings.placed(findings))
     require_defined(settings, sources)
-    require_secrets(settings, sources)
+    if needs_secrets:
+        require_secrets(settings, sources)
     return sources
 
 
-async def load_tool_sources(settings: Settings, clock: Clock) -> dict[str, Registry]:
+async def load_tool_sources(settings: Settings, clock: Clock, *, needs_secrets: bool = False) -> dict[str, Registry]:
     """Run the sources of all servers and return what they offer, for a command. Nothing is served.
 
     What authors print goes to stderr: stdout is the command's own. Data are not created if there are none.
@@ -54,4 +59,4 @@ async def load_tool_sources(settings: Settings, clock: Clock) -> dict[str, Regis
         async with open_site(settings, clock) as site:
             vault = {name: await site.vault.load_all(name) for name in settings.servers}
     with redirect_stdout(sys.stderr):
-        return tool_sources_of(settings, load_sources(settings, vault))
+        return tool_sources_of(settings, load_sources(settings, vault), needs_secrets=needs_secrets)

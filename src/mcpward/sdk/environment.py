@@ -44,7 +44,7 @@ class ServerSecrets(Struct):
 
 
 class ImportedSecret(Struct, frozen=True):
-    """A secret that a server's source asked for while it was imported; ``where`` is the author's line."""
+    """A secret that a server's source asked for while it was imported; ``where`` is the line at the top level."""
 
     server: str
     name: str
@@ -80,7 +80,7 @@ class Environment:
         self._handles: dict[tuple[str, str], LiveSecret] = {}
         self._given: dict[tuple[str, str], Secret] = {}
         self._files: dict[tuple[Path, ...], SecretFiles] = {}
-        self._imported: dict[tuple[str, str], ImportedSecret] = {}
+        self._imported: dict[tuple[str, str, str], ImportedSecret] = {}
         self._trimmed: dict[tuple[str, str], str] = {}
         self._untold: list[str] = []
         self._lock = Lock()
@@ -214,6 +214,10 @@ class Environment:
         """
         return self._resolve(server, name) is not None
 
+    def is_in_vault(self, server: str, name: str) -> bool:
+        """Return whether a server's own part of the vault keeps a secret."""
+        return name in self._secrets_of(server).vault
+
     def imported(self) -> list[ImportedSecret]:
         """Return what the sources have asked for while they were imported."""
         return list(self._imported.values())
@@ -261,10 +265,10 @@ class Environment:
             hint = "read it before the thread begins, or run the thread in contextvars.copy_context()"
             raise SecretUnreadable(name, problem, hint)
         if _importing.get():
-            key = (server, name)
-            known = self._imported.get(key)
+            where = _imported_at()
+            known = self._imported.get((server, name, where))
             required = is_required or (known is not None and known.is_required)
-            self._imported[key] = ImportedSecret(server, name, str(author_place()), required)
+            self._imported[server, name, where] = ImportedSecret(server, name, where, required)
         return self._settle(server, name)
 
     def _resolve(self, server: str, name: str) -> _Found | None:
@@ -373,6 +377,14 @@ def _owner(owners: Mapping[str, str | None]) -> str:
         server = owners.get(frame.f_code.co_filename) or server
         frame = frame.f_back
     return server
+
+
+def _imported_at() -> str:
+    """Return ``file:line`` of the module that is being imported."""
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  as in author_place
+    while frame is not None and frame.f_code.co_name != "<module>":
+        frame = frame.f_back
+    return str(author_place()) if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def _has_password(value: str) -> bool:
