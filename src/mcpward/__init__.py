@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mcpward.sdk import http
     from mcpward.sdk.client.ask import Root, Roots
     from mcpward.sdk.client.elicitation import Elicit, Elicited, ElicitUrl
     from mcpward.sdk.client.sampling import Sample, Sampled, ToolUse, ToolUsed
@@ -65,6 +66,8 @@ _HOMES = {
     "UniqueViolated": "mcpward.sdk.errors",
     "env": "mcpward.sdk.context",
 }
+#: Names that are modules themselves.
+_MODULES = {"http": "mcpward.sdk.http"}
 
 __all__ = [
     "Audio",
@@ -100,15 +103,16 @@ __all__ = [
     "UniqueViolated",
     "__version__",
     "env",
+    "http",
 ]
 
 
 def __getattr__(name: str) -> Any:
     """Import an author's name from its room on first use (PEP 562)."""
     home = _HOMES.get(name)
-    if home is None:
+    if home is None and name not in _MODULES:
         raise AttributeError(f"module 'mcpward' has no attribute {name!r}")
-    value = getattr(import_module(home), name)
+    value = import_module(_MODULES[name]) if home is None else getattr(import_module(home), name)
     globals()[name] = value
     return value
 

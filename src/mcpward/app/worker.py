@@ -18,6 +18,7 @@ import structlog
 from mcpward.app.connections import METRICS_CONNECTIONS, show_connections
 from mcpward.app.counters import Counters, open_counters
 from mcpward.app.hosts import allowed_hosts, own_origins, spellings
+from mcpward.app.http_policies import open_tool_http
 from mcpward.app.logs import LogRedaction, set_up
 from mcpward.app.metric_snapshots import MetricSnapshots
 from mcpward.app.oauth import OAuthParts, client_secrets, exchanges_of, open_oauth
@@ -165,6 +166,7 @@ class Worker:
             traffic = self._traffic(site, metrics, secrets)
             guarded = await stack.enter_async_context(open_oauth(settings, self.bound, shown, clock))
             exchanges = self._exchanges(stack, guarded)
+            await stack.enter_async_context(open_tool_http(settings))
             longest, authored = settings.output.max_bytes, authors_of(registries)
             runner = await stack.enter_async_context(open_runner(authored, clock, exchanges, metrics, longest))
             messaging = self._messaging = await stack.enter_async_context(

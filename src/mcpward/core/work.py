@@ -38,3 +38,6 @@ class Work(Struct, eq=False, gc=False):
 
 current: Final[ContextVar[Work]] = ContextVar("mcpward_work")
 """The call in whose context code runs; unset for mcpward's own work."""
+
+starting: Final[ContextVar[str]] = ContextVar("mcpward_starting", default="")
+"""The server whose lifespan runs, for code that no call runs; "" elsewhere."""

@@ -13,6 +13,7 @@ from typing import Any, Final
 import structlog
 
 from mcpward.core.errors import Finding, Misconfigured
+from mcpward.core.work import starting
 from mcpward.sdk.errors import AuthoringError, MissingSecret
 from mcpward.sdk.lifespan import Hook
 from mcpward.sdk.place import place_of
@@ -129,6 +130,7 @@ class _Running:
 
     async def _run(self) -> None:
         """Whatever an author's code raises ends here, exits included: they must not end the event loop."""
+        starting.set(self.name)  # of this task, and of all that it starts
         try:
             async with AsyncExitStack() as stack:
                 await self._start(stack)
