@@ -1,11 +1,12 @@
 """``mcpward.http`` as the settings of a site want it."""
 
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any
 
 from mcpward import __version__
 from mcpward.config.model import Settings
-from mcpward.sdk.http.client import HttpPolicy
+from mcpward.sdk.http.client import HttpPolicy, ServerClient
 from mcpward.sdk.http.installed import installed
 
 
@@ -21,4 +22,4 @@ def open_tool_http(settings: Settings) -> AbstractAsyncContextManager[Any]:
         )
         for name, server in settings.servers.items()
     }
-    return installed(policies, f"mcpward/{__version__}")
+    return installed(policies, partial(ServerClient, user_agent=f"mcpward/{__version__}"))

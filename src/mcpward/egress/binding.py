@@ -33,18 +33,40 @@ def require_permitted(outgoing: OutgoingRequest) -> None:
     for use in outgoing.uses:
         if use.secret.hosts:
             _require(use.secret.name, use.secret.hosts, use.secret.header, use.header, outgoing.url)
-    bound = [(one, _forms(one)) for one in bindings()]
+    bound = _by_value()
     if not bound:
         return
+    searched = [(_forms(value), holders) for value, holders in bound.items()]
     for header, data in _parts(outgoing):
         spellings = [*_spellings(data)]
-        for one, forms in bound:
+        for forms, holders in searched:
             if any(form in spelt for form in forms for spelt in spellings):
-                _require(one.name, one.hosts, one.header, header, outgoing.url)
+                _require_any(holders, header, outgoing.url)
     host = outgoing.url.host.replace(".", "")
-    for one, _ in bound:
-        if any(value.lower().replace(".", "") in host for value in _long(one)):
-            raise EgressRefused(Failure.SECRET_BOUND, f"the secret {one.name} is bound, and the host contains it")
+    for value, holders in bound.items():
+        if value.lower().replace(".", "") in host:
+            detail = f"the secret {holders[0].name} is bound, and the host contains it"
+            raise EgressRefused(Failure.SECRET_BOUND, detail)
+
+
+def _by_value() -> dict[str, list[Binding]]:
+    """Return the bindings by value: servers of one site may each have the same key, and each its hosts."""
+    found: dict[str, list[Binding]] = {}
+    for one in bindings():
+        for value in one.values:
+            if len(value) >= _SHORTEST:
+                found.setdefault(value, []).append(one)
+    return found
+
+
+def _require_any(holders: list[Binding], header: str, url: Url) -> None:
+    *others, last = holders
+    for one in others:
+        try:
+            return _require(one.name, one.hosts, one.header, header, url)
+        except EgressRefused:
+            continue
+    return _require(last.name, last.hosts, last.header, header, url)
 
 
 def _require(name: str, hosts: Iterable[str], own_header: str, header: str, url: Url) -> None:
@@ -86,18 +108,12 @@ def _spellings(data: bytes) -> Iterator[bytes]:
         yield unquote_to_bytes(data).translate(_URL_SAFE, _BREAKS)
 
 
-def _long(bound: Binding) -> list[str]:
-    return [value for value in bound.values if len(value) >= _SHORTEST]
-
-
-def _forms(bound: Binding) -> set[bytes]:
-    """Return a secret's values raw, as JSON spells them, and in base64 at each of the three offsets."""
-    forms: set[bytes] = set()
-    for value in _long(bound):
-        raw = value.encode()
-        forms |= {raw, _encode(value)[1:-1]}
-        for offset, skipped in ((0, 0), (1, 2), (2, 3)):
-            encoded = base64.b64encode(bytes(offset) + raw).rstrip(b"=")
-            shared = 1 if (offset + len(raw)) % 3 else 0  # the last character depends on the next byte
-            forms.add(encoded[skipped : len(encoded) - shared])
+def _forms(value: str) -> set[bytes]:
+    """Return a value raw, as JSON spells it, and in base64 at each of the three offsets."""
+    raw = value.encode()
+    forms = {raw, _encode(value)[1:-1]}
+    for offset, skipped in ((0, 0), (1, 2), (2, 3)):
+        encoded = base64.b64encode(bytes(offset) + raw).rstrip(b"=")
+        shared = 1 if (offset + len(raw)) % 3 else 0  # the last character depends on the next byte
+        forms.add(encoded[skipped : len(encoded) - shared])
     return forms

@@ -15,9 +15,10 @@ from mcpward.sdk.author_place import author_place
 from mcpward.sdk.errors import AuthoringError
 
 Text: TypeAlias = str | Secret
-Plain: TypeAlias = str | int | float | bool | Secret | None
-Pairs: TypeAlias = Mapping[str, Plain | Iterable[Plain]] | Iterable[tuple[str, Plain]]
+#: Values are texts, numbers, secrets, None, or lists of them.
+Pairs: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, Any]]
 HeaderPairs: TypeAlias = Mapping[str, Text] | Iterable[tuple[str, Text]]
+Body: TypeAlias = str | bytes | Secret
 _FORM: Final = "application/x-www-form-urlencoded"
 _MASKED: Final = str(Secret(""))
 _URL: Final = "the URL"
@@ -38,8 +39,8 @@ class Composer:
         headers: HeaderPairs | None,
         auth: tuple[Text, Text] | None,
         json: Any,
-        data: Pairs | str | bytes | None,
-        content: str | bytes | None,
+        data: Pairs | Body | None,
+        content: Body | None,
     ) -> OutgoingRequest:
         """Return the request, with none of the checks on where it may go.
 

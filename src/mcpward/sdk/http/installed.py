@@ -5,7 +5,7 @@ the strictest policy.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -16,16 +16,16 @@ from mcpward.sdk.http.client import HttpPolicy, ServerClient, strictest
 class Installation:
     """The clients of one site, in the event loop that serves it."""
 
-    def __init__(self, policies: Mapping[str, HttpPolicy], user_agent: str) -> None:
+    def __init__(self, policies: Mapping[str, HttpPolicy], make: Callable[[HttpPolicy], ServerClient]) -> None:
         self.policies = policies
+        self.make = make
         self.loop = asyncio.get_running_loop()
-        self._user_agent = user_agent
         self._clients: dict[str, ServerClient] = {}
 
     def of(self, server: str) -> ServerClient:
         """Return a server's client, which keeps its connections."""
         if server not in self._clients:
-            self._clients[server] = ServerClient(self.policies[server], self._user_agent)
+            self._clients[server] = self.make(self.policies[server])
         return self._clients[server]
 
     async def close(self) -> None:
@@ -39,9 +39,11 @@ _open: Final[list[Installation]] = []
 
 
 @asynccontextmanager
-async def installed(policies: Mapping[str, HttpPolicy], user_agent: str) -> AsyncIterator[Installation]:
-    """Let the tools of these servers call out until the block ends."""
-    made = Installation(policies, user_agent)
+async def installed(
+    policies: Mapping[str, HttpPolicy], make: Callable[[HttpPolicy], ServerClient] = ServerClient
+) -> AsyncIterator[Installation]:
+    """Let the tools of these servers call out until the block ends; ``make`` makes a client of a policy."""
+    made = Installation(policies, make)
     _open.insert(0, made)
     try:
         yield made
@@ -60,8 +62,10 @@ async def client_here() -> AsyncIterator[ServerClient]:
         if one.loop is loop:
             yield one.of(server)
             return
-    every = [policy for one in _open for policy in one.policies.values()]
-    client = ServerClient(knowing[0].policies[server] if knowing else strictest(every))
+    if knowing:
+        client = knowing[0].make(knowing[0].policies[server])
+    else:
+        client = ServerClient(strictest([policy for one in _open for policy in one.policies.values()]))
     try:
         yield client
     finally:

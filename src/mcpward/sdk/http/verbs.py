@@ -4,7 +4,7 @@ from typing import Any, TypedDict, Unpack
 
 from mcpward.egress.failures import EgressRefused
 from mcpward.sdk.http.client import told
-from mcpward.sdk.http.compose import Composer, HeaderPairs, Pairs, Text
+from mcpward.sdk.http.compose import Body, Composer, HeaderPairs, Pairs, Text
 from mcpward.sdk.http.http_response import Response
 from mcpward.sdk.http.installed import client_here
 
@@ -23,8 +23,8 @@ class BodyOptions(Options, total=False):
     """The options of a request with a body, of which one is passed."""
 
     json: Any
-    data: Pairs | str | bytes | None
-    content: str | bytes | None
+    data: Pairs | Body | None
+    content: Body | None
 
 
 async def request(
@@ -35,8 +35,8 @@ async def request(
     headers: HeaderPairs | None = None,
     auth: tuple[Text, Text] | None = None,
     json: Any = None,
-    data: Pairs | str | bytes | None = None,
-    content: str | bytes | None = None,
+    data: Pairs | Body | None = None,
+    content: Body | None = None,
     follow_redirects: bool = False,
     timeout: float | None = None,  # noqa: ASYNC109  httpx's name
 ) -> Response:
