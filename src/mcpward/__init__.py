@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mcpward.sdk.guards import DateRange, Limit
     from mcpward.sdk.header import Header
     from mcpward.sdk.icon import Icon
+    from mcpward.sdk.process import Completed, RunFailed, run
     from mcpward.sdk.result import ToolResult
     from mcpward.sdk.server import Server
 
@@ -36,6 +37,7 @@ _HOMES = {
     "Audio": "mcpward.sdk.content",
     "Caller": "mcpward.sdk.context",
     "Changed": "mcpward.sdk.database.database",
+    "Completed": "mcpward.sdk.process",
     "ConstraintViolated": "mcpward.sdk.errors",
     "Context": "mcpward.sdk.context",
     "Database": "mcpward.sdk.database.database",
@@ -54,6 +56,7 @@ _HOMES = {
     "Message": "mcpward.sdk.content",
     "Root": "mcpward.sdk.client.ask",
     "Roots": "mcpward.sdk.client.ask",
+    "RunFailed": "mcpward.sdk.process",
     "Sample": "mcpward.sdk.client.sampling",
     "Sampled": "mcpward.sdk.client.sampling",
     "Server": "mcpward.sdk.server",
@@ -65,6 +68,7 @@ _HOMES = {
     "ToolUsed": "mcpward.sdk.client.sampling",
     "UniqueViolated": "mcpward.sdk.errors",
     "env": "mcpward.sdk.context",
+    "run": "mcpward.sdk.process",
 }
 #: Names that are modules themselves.
 _MODULES = {"http": "mcpward.sdk.http"}
@@ -73,6 +77,7 @@ __all__ = [
     "Audio",
     "Caller",
     "Changed",
+    "Completed",
     "ConstraintViolated",
     "Context",
     "Database",
@@ -91,6 +96,7 @@ __all__ = [
     "Message",
     "Root",
     "Roots",
+    "RunFailed",
     "Sample",
     "Sampled",
     "Server",
@@ -104,6 +110,7 @@ __all__ = [
     "__version__",
     "env",
     "http",
+    "run",
 ]
 
 

@@ -21,8 +21,9 @@ from support.wire import reason_of
 
 VALUE = "sk_live_51Hxy+z/Canary~4711"
 TOOLS = f'''
+import sys
 from base64 import b64encode
-from mcpward import Server, http
+from mcpward import Server, http, run
 from mcpward.core.secret import Secret
 
 server = Server("shop", version="1.0")
@@ -44,6 +45,14 @@ async def fetch(urls: list[str]) -> list[str]:
         except http.HttpError as error:
             outcomes.append(error.why)
     return outcomes
+
+
+@server.tool(read_only=True)
+async def shouted(text: str) -> str:
+    """Run a program."""
+    code = "import os, sys; print(sys.argv[1] + os.environ['KEY'] + str(len(os.environ)))"
+    secret = Secret("the-key", "KEY")
+    return (await run([sys.executable, "-c", code, text], env={{"KEY": secret, "LC_ALL": "C"}})).check().text
 
 
 @server.tool(read_only=True)
@@ -213,3 +222,9 @@ async def test_a_bound_secret_of_a_tool_goes_nowhere_else(opened, api, evil, how
         assert [VALUE.encode() in one for one in (api.requests[0], evil.requests[0])] == [True, False]
     assert "the secret SHOP_KEY is bound" in opened.log()
     assert VALUE not in opened.log()
+
+
+async def test_a_tool_of_the_process_runs_a_program(opened) -> None:
+    (shown,) = text_of(await call(opened, "shouted", text="$HOME; id")).splitlines()
+    assert shown.startswith("$HOME; idthe-key")
+    assert int(shown.removeprefix("$HOME; idthe-key")) <= 11

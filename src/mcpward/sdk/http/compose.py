@@ -11,8 +11,6 @@ from msgspec.structs import replace
 from mcpward.core.secret import Secret, value_of
 from mcpward.egress.outgoing import OutgoingRequest, Use, read_header, require_method
 from mcpward.egress.url import parse
-from mcpward.sdk.author_place import author_place
-from mcpward.sdk.errors import AuthoringError
 
 Text: TypeAlias = str | Secret
 #: Values are texts, numbers, secrets, None, or lists of them.
@@ -45,7 +43,7 @@ class Composer:
         """Return the request, with none of the checks on where it may go.
 
         Raises:
-            AuthoringError: an argument has a type that cannot be sent.
+            Misuse: an argument has a type that cannot be sent.
             EgressRefused: the URL, a header or the method cannot be sent.
         """
         target = parse(self._url(url, params))
@@ -56,7 +54,7 @@ class Composer:
         names = {name for name, _ in fields}
         if auth is not None:
             if "authorization" in names:
-                raise _misuse("auth and the header Authorization are both there", "pass one of them")
+                raise Misuse("auth and the header Authorization are both there", "pass one of them")
             fields.append(read_header("Authorization", self._basic(auth)))
         if media and "content-type" not in names:
             fields.append(("content-type", media))
@@ -71,9 +69,9 @@ class Composer:
         if isinstance(value, str):
             if _MASKED in value and (header or what == _URL):  # a secret of env in an f-string
                 hint = 'write env.NAME.template("Bearer {}"), which has the value in the place of {}'
-                raise _misuse(f"{what} contains ***, because a secret does not print its value", hint)
+                raise Misuse(f"{what} contains ***, because a secret does not print its value", hint)
             return value
-        raise _misuse(f"{what} is {type(value).__name__}, not a text or a secret", "pass str(…), or a secret of env")
+        raise Misuse(f"{what} is {type(value).__name__}, not a text or a secret", "pass str(…), or a secret of env")
 
     def _plain(self, value: Any, what: str) -> str:
         if value is None:
@@ -109,15 +107,15 @@ class Composer:
 
     def _basic(self, auth: Any) -> str:
         if not isinstance(auth, tuple) or len(auth) != 2:
-            raise _misuse("auth is not a pair", 'pass auth=("user", env.PASSWORD), or headers={"Authorization": …}')
+            raise Misuse("auth is not a pair", 'pass auth=("user", env.PASSWORD), or headers={"Authorization": …}')
         user, password = (self._text(part, "auth", "authorization") for part in auth)
         if ":" in user:
-            raise _misuse("the user of auth contains a colon, which Basic cannot send", "check the order of auth")
+            raise Misuse("the user of auth contains a colon, which Basic cannot send", "check the order of auth")
         return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
     def _body(self, json: Any, data: Any, content: Any) -> tuple[bytes | None, str]:
         if sum(one is not None for one in (json, data, content)) > 1:
-            raise _misuse("json, data and content are three ways to write one body", "pass one of them")
+            raise Misuse("json, data and content are three ways to write one body", "pass one of them")
         if json is not None:
             return self._json(json), "application/json"
         raw = content if content is not None else data
@@ -128,7 +126,7 @@ class Composer:
         if isinstance(raw, str | Secret):
             return self._text(raw, "the body").encode(), ""
         if content is not None:
-            raise _misuse(f"content is {type(content).__name__}, not str or bytes", "use json= or data=")
+            raise Misuse(f"content is {type(content).__name__}, not str or bytes", "use json= or data=")
         fields = self._pairs(data, "data")
         return "&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in fields).encode(), _FORM
 
@@ -144,8 +142,12 @@ class Composer:
         try:
             return msgspec.json.encode(value, enc_hook=other)
         except (TypeError, ValueError, RecursionError, OverflowError):
-            raise _misuse("json= has a value that JSON cannot hold", "pass dicts, lists, texts and numbers") from None
+            raise Misuse("json= has a value that JSON cannot hold", "pass dicts, lists, texts and numbers") from None
 
 
-def _misuse(what: str, hint: str) -> AuthoringError:
-    return AuthoringError(f"mcpward.http: {what}", str(author_place()), hint)
+class Misuse(Exception):
+    """An argument has a type that cannot be sent."""
+
+    def __init__(self, what: str, hint: str) -> None:
+        super().__init__(what)
+        self.hint = hint

@@ -1,10 +1,15 @@
 """``http.get`` and the others, with httpx's parameters. A secret of ``env`` may stand wherever a text may."""
 
+from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, TypedDict, Unpack
 
 from mcpward.egress.failures import EgressRefused
+from mcpward.egress.outgoing import OutgoingRequest
+from mcpward.sdk.author_place import AuthorPlace, author_place
+from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.http.client import told
-from mcpward.sdk.http.compose import Body, Composer, HeaderPairs, Pairs, Text
+from mcpward.sdk.http.compose import Body, Composer, HeaderPairs, Misuse, Pairs, Text
 from mcpward.sdk.http.http_response import Response
 from mcpward.sdk.http.installed import client_here
 
@@ -27,7 +32,7 @@ class BodyOptions(Options, total=False):
     content: Body | None
 
 
-async def request(
+def request(
     method: str,
     url: Text,
     *,
@@ -38,8 +43,8 @@ async def request(
     data: Pairs | Body | None = None,
     content: Body | None = None,
     follow_redirects: bool = False,
-    timeout: float | None = None,  # noqa: ASYNC109  httpx's name
-) -> Response:
+    timeout: float | None = None,
+) -> Coroutine[Any, Any, Response]:
     """Send a request and return the response, whatever its status is.
 
     ``params`` are added to the query of the URL. ``auth`` is a user and a password for Basic. ``data`` is a form,
@@ -51,46 +56,64 @@ async def request(
         HttpFailed: no usable response came: no connection, no trusted certificate, out of time, too large.
         AuthoringError: an argument has a type that cannot be sent.
     """
+    compose = partial(
+        Composer().compose,
+        method,
+        url,
+        params=params,
+        headers=headers,
+        auth=auth,
+        json=json,
+        data=data,
+        content=content,
+    )
+    # The place now: a coroutine that is made here may run in a task of its own.
+    return _send(compose, author_place(), timeout, follow_redirects=follow_redirects)
+
+
+async def _send(
+    compose: Callable[[], OutgoingRequest], place: AuthorPlace, timeout_s: float | None, *, follow_redirects: bool
+) -> Response:
     try:
-        outgoing = Composer().compose(
-            method, url, params=params, headers=headers, auth=auth, json=json, data=data, content=content
-        )
+        outgoing = compose()
     except EgressRefused as refused:
         raise told(refused) from None
+    except Misuse as misuse:
+        raise AuthoringError(f"mcpward.http: {misuse}", str(place), misuse.hint) from None
     async with client_here() as client:
-        return await client.send(outgoing, timeout_s=timeout, follow_redirects=follow_redirects)
+        return await client.send(outgoing, timeout_s=timeout_s, follow_redirects=follow_redirects)
 
 
-async def get(url: Text, **options: Unpack[Options]) -> Response:
+def get(url: Text, **options: Unpack[Options]) -> Coroutine[Any, Any, Response]:
     """Send a GET; see :func:`request`."""
-    return await request("GET", url, **options)
+    return request("GET", url, **options)
 
 
-async def head(url: Text, **options: Unpack[Options]) -> Response:
+def head(url: Text, **options: Unpack[Options]) -> Coroutine[Any, Any, Response]:
     """Send a HEAD; see :func:`request`."""
-    return await request("HEAD", url, **options)
+    return request("HEAD", url, **options)
 
 
-async def options(url: Text, **options: Unpack[Options]) -> Response:
+def options(url: Text, **options: Unpack[Options]) -> Coroutine[Any, Any, Response]:
     """Send an OPTIONS; see :func:`request`."""
-    return await request("OPTIONS", url, **options)
+    return request("OPTIONS", url, **options)
 
 
-async def delete(url: Text, **options: Unpack[Options]) -> Response:
+def delete(url: Text, **options: Unpack[Options]) -> Coroutine[Any, Any, Response]:
     """Send a DELETE; see :func:`request`."""
-    return await request("DELETE", url, **options)
+    return request("DELETE", url, **options)
 
 
-async def post(url: Text, **options: Unpack[BodyOptions]) -> Response:
+def post(url: Text, **options: Unpack[BodyOptions]) -> Coroutine[Any, Any, Response]:
     """Send a POST; see :func:`request`."""
-    return await request("POST", url, **options)
+    return request("POST", url, **options)
 
 
-async def put(url: Text, **options: Unpack[BodyOptions]) -> Response:
+def put(url: Text, **options: Unpack[BodyOptions]) -> Coroutine[Any, Any, Response]:
     """Send a PUT; see :func:`request`."""
-    return await request("PUT", url, **options)
+    return request("PUT", url, **options)
 
 
-async def patch(url: Text, **options: Unpack[BodyOptions]) -> Response:
+def patch(url: Text, **options: Unpack[BodyOptions]) -> Coroutine[Any, Any, Response]:
     """Send a PATCH; see :func:`request`."""
-    return await request("PATCH", url, **options)
+    return request("PATCH", url, **options)
