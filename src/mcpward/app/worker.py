@@ -19,6 +19,7 @@ from mcpward.app.connections import METRICS_CONNECTIONS, show_connections
 from mcpward.app.counters import Counters, open_counters
 from mcpward.app.followed_secrets import follow_secrets
 from mcpward.app.hosts import allowed_hosts, own_origins, spellings
+from mcpward.app.http_policies import open_tool_http
 from mcpward.app.logs import LogRedaction, set_up
 from mcpward.app.metric_snapshots import MetricSnapshots
 from mcpward.app.oauth import OAuthParts, client_secrets, exchanges_of, open_oauth
@@ -169,6 +170,7 @@ class Worker:
             traffic = self._traffic(site, metrics, secrets)
             guarded = await stack.enter_async_context(open_oauth(settings, self.bound, shown, clock))
             exchanges = self._exchanges(stack, guarded)
+            await stack.enter_async_context(open_tool_http(settings))
             longest, authored = settings.output.max_bytes, authors_of(registries)
             runner = await stack.enter_async_context(open_runner(authored, clock, exchanges, metrics, longest))
             messaging = self._messaging = await stack.enter_async_context(
@@ -203,12 +205,11 @@ class Worker:
             stack.push_async_callback(traffic.writer.stop)
             await self.refresher.start()
             stack.push_async_callback(self.refresher.stop)
-            await self._follow_vault(stack, site, vault)
+            await self._follow_secrets(stack, site, vault)
             self.front.start()
             stack.push_async_callback(self.front.stop)
             self.serve_metrics = partial(self._serve_metrics, metrics, pipeline, health)
             await stack.enter_async_context(_every(_HOUSEKEEPING_S, self._look_after(numbers, wiring)))
-            await stack.enter_async_context(follow_secrets())
             _spare_collector()
             yield
 
@@ -221,12 +222,13 @@ class Worker:
         await Retry(_tell_unsettled).attempt(site.vault.settle)  # on a full disk it can wait
         return {name: await site.vault.load_all(name) for name in self.settings.servers}
 
-    async def _follow_vault(self, stack: AsyncExitStack, site: Site, vault: ByServer) -> None:
+    async def _follow_secrets(self, stack: AsyncExitStack, site: Site, vault: ByServer) -> None:
         reader = site.store.reader()
         stack.push_async_callback(reader.close)
         follower = VaultFollower(reader.vault, site.vault, vault, env.renew, env.take_used, self.clock)
         await follower.start()
         stack.push_async_callback(follower.stop)
+        await stack.enter_async_context(follow_secrets())
 
     def _exchanges(self, stack: AsyncExitStack, guarded: OAuthParts) -> Exchanges | None:
         exchanges = exchanges_of(self.settings, guarded, self.clock)
