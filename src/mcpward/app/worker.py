@@ -65,8 +65,8 @@ from mcpward.tools.run import Runner
 from mcpward.traffic.metrics import Metrics
 from mcpward.traffic.trail import Traffic
 from mcpward.traffic.writer import Writer
-from mcpward.vault.follower import VaultFollower
 from mcpward.vault.store import ByServer
+from mcpward.vault.vault_follower import VaultFollower
 
 _log: Final = structlog.get_logger("mcpward")
 #: Request bodies held at once by one worker, for all senders: 10,000 connections could hold 40 GB.

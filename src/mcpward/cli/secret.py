@@ -163,7 +163,7 @@ def import_file(
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Save every value of a .env file as a secret. What is saved already with the same value stays as it is."""
+    """Save every value of a .env file as a secret. Values that are the same as before get no new version."""
     from mcpward.cli.secret_input import read_text
     from mcpward.operations.secret_file import read_env
     from mcpward.operations.secrets import import_secrets
@@ -224,7 +224,7 @@ def restore(
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Save the secrets of a backup. What is saved already with the same value stays as it is."""
+    """Save the secrets of a backup. Values that are the same as before get no new version."""
     from mcpward.operations.secret_file import open_backup, read_backup, read_identities, restore_secrets
 
     settings = settings_of(config)

@@ -22,7 +22,7 @@ _MOST_BYTES: Final = 16 * 1024**2
 _LINE: Final = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=", re.ASCII)
 
 
-class Exported(Struct, frozen=True):
+class ExportedSecret(Struct, frozen=True):
     """One secret in a backup. It has no readable ``repr``."""
 
     server: str
@@ -33,7 +33,7 @@ class Exported(Struct, frozen=True):
     is_http_only: bool = False
 
     def __repr__(self) -> str:
-        return f"Exported({self.server}/{self.name})"
+        return f"ExportedSecret({self.server}/{self.name})"
 
     @property
     def secret(self) -> Secret:
@@ -45,7 +45,7 @@ class SecretBackup(Struct, frozen=True):
     """What a backup holds, before it is encrypted."""
 
     form: str
-    secrets: tuple[Exported, ...]
+    secrets: tuple[ExportedSecret, ...]
 
     def __repr__(self) -> str:
         return f"SecretBackup({len(self.secrets)} secrets)"
@@ -81,7 +81,7 @@ async def export_secrets(site: Site, servers: Sequence[str], recipients: Sequenc
         Denied: there is nothing to export.
     """
     found = [
-        Exported(server, name, value_of(secret), secret.hosts, secret.header, secret.is_http_only)
+        ExportedSecret(server, name, value_of(secret), secret.hosts, secret.header, secret.is_http_only)
         for server in servers
         for name, secret in (await site.vault.load_all(server)).items()
     ]
@@ -100,7 +100,7 @@ async def export_secrets(site: Site, servers: Sequence[str], recipients: Sequenc
     return bytes(pyrage.encrypt(plain, keys, armored=True))
 
 
-def open_backup(content: bytes, identities: Sequence[Secret], word: Secret | None) -> tuple[Exported, ...]:
+def open_backup(content: bytes, identities: Sequence[Secret], word: Secret | None) -> tuple[ExportedSecret, ...]:
     """Return the secrets of a backup.
 
     Raises:
@@ -122,7 +122,7 @@ def open_backup(content: bytes, identities: Sequence[Secret], word: Secret | Non
     return backup.secrets
 
 
-async def restore_secrets(site: Site, backup: Sequence[Exported], servers: Sequence[str]) -> int:
+async def restore_secrets(site: Site, backup: Sequence[ExportedSecret], servers: Sequence[str]) -> int:
     """Keep the secrets of a backup; those that are kept already with the same value get no new version.
 
     Returns how many were saved.

@@ -14,8 +14,8 @@ from mcpward.egress.host import read_host
 from mcpward.operations.denied import Denied, Invalid
 from mcpward.operations.site import Site
 from mcpward.traffic.act import Act
-from mcpward.vault.entry import VaultEntry
 from mcpward.vault.store import GRACE_S, MOST_SEALS, Rotation
+from mcpward.vault.vault_entry import VaultEntry
 
 __all__ = [
     "GRACE_S", "LONGEST_BYTES", "KeptSecret", "bound_hosts", "has_secrets", "import_secrets",

@@ -11,14 +11,14 @@ from sqlalchemy import bindparam, func, select, update
 from mcpward.storage.connections import Connections
 from mcpward.storage.register import Changes, FollowedRecords, Register
 from mcpward.storage.tables import VAULT
-from mcpward.vault.entry import SECRET, VaultEntry
+from mcpward.vault.vault_entry import SECRET, VaultEntry
 
 _Row = dict[str, Any]
 _words = json.Decoder(tuple[str, ...]).decode
 
 
 class VaultTable:
-    """Fits ``vault.store.VaultTable``. Rows that are read were written by a holder of the master key."""
+    """Fits ``vault.store.VaultRows``. Rows that are read were written by a holder of the master key."""
 
     def __init__(self, connections: Connections, register: Register) -> None:
         self._connections = connections

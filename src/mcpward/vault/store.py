@@ -17,7 +17,7 @@ from mcpward.core.secret import Secret, value_of
 from mcpward.crypto.aead import Aead, SealRefused, new_key
 from mcpward.crypto.envelope import Envelope
 from mcpward.vault import wrapping_keys
-from mcpward.vault.entry import KEY, SECRET, VaultEntry, place_of
+from mcpward.vault.vault_entry import KEY, SECRET, VaultEntry, place_of
 from mcpward.vault.wrapping_keys import WrappingKeys
 
 #: How long a version that was replaced is kept, unless the operator says otherwise: it can be put back meanwhile.
@@ -48,7 +48,7 @@ class VaultChanges(Protocol):
         ...
 
 
-class VaultTable(Protocol):
+class VaultRows(Protocol):
     """The rows of the vault. A port of the storage package."""
 
     async def entries(self) -> Sequence[VaultEntry]:
@@ -67,7 +67,7 @@ class VaultTable(Protocol):
 class Vault:
     """Seals what comes in and opens what goes out."""
 
-    def __init__(self, table: VaultTable, root: Envelope, site: str, clock: Clock) -> None:
+    def __init__(self, table: VaultRows, root: Envelope, site: str, clock: Clock) -> None:
         self.table = table
         self._root = root
         self._site = site

@@ -11,7 +11,7 @@ from mcpward.core.errors import Finding, Misconfigured
 from mcpward.core.ids import base62
 from mcpward.crypto.aead import Aead, SealRefused, new_key
 from mcpward.crypto.envelope import Envelope
-from mcpward.vault.entry import KEY, VaultEntry
+from mcpward.vault.vault_entry import KEY, VaultEntry
 
 _ID: Final = 12
 _HINT: Final = "restore the master key of this site, or a backup of its database"

@@ -15,7 +15,7 @@ from mcpward.crypto.digest import Pepper
 from mcpward.crypto.keyring import KeyRing
 from mcpward.identity.keys.api_key import issue
 from mcpward.identity.keys.records import KeyRecord
-from mcpward.vault.entry import VaultEntry
+from mcpward.vault.vault_entry import VaultEntry
 from support.clock import ManualClock
 from support.store import earlier, integrity_of, mark_of, open_store
 

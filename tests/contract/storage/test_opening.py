@@ -18,7 +18,7 @@ from mcpward.core.errors import Misconfigured, Unreachable
 from mcpward.storage import migrations, sqlite
 from mcpward.storage.tables import METADATA
 from mcpward.storage.traffic_filter import TrafficFilter
-from mcpward.vault.entry import VaultEntry
+from mcpward.vault.vault_entry import VaultEntry
 from support.clock import ManualClock
 from support.records import keep
 from support.store import open_store
@@ -196,8 +196,8 @@ async def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> No
     await refused_unchanged(path, "another program")
 
 
-async def test_a_database_of_another_master_key_is_left_alone(tmp_path: Path) -> None:
-    """Attack 91: never written with a new key."""
+async def test_attack_91_a_database_of_another_master_key_is_left_alone(tmp_path: Path) -> None:
+    """Never written with a new key."""
     path = tmp_path / "a.db"
     await filled(path)
     await refused_unchanged(path, "master key", ("bb",))
@@ -254,7 +254,7 @@ import asyncio, sys
 from mcpward.core.clock import SystemClock
 from mcpward.crypto.digest import Pepper
 from mcpward.identity.keys.api_key import issue
-from mcpward.vault.entry import VaultEntry
+from mcpward.vault.vault_entry import VaultEntry
 from support.store import open_store
 
 async def work(url, count):

@@ -5,7 +5,7 @@ from mcpward.core.errors import Untrusted
 from mcpward.storage.journal import Journal
 from mcpward.storage.sessions import EndedSessions
 from mcpward.storage.tables import ENDED
-from mcpward.vault.entry import VaultEntry
+from mcpward.vault.vault_entry import VaultEntry
 
 
 async def test_an_ended_session_is_seen_by_the_other_worker_until_it_is_forgotten(opener) -> None:

@@ -144,8 +144,8 @@ def test_a_mounted_file_that_others_may_write_is_refused(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 43, b"\xff" * 43, os.urandom(5000)])
-def test_a_damaged_key_file_is_refused_and_never_replaced(tmp_path: Path, content: bytes) -> None:
-    """Attack 91: a new key in place of a damaged one would lock every issued credential out."""
+def test_attack_91_a_damaged_key_file_is_refused_and_never_replaced(tmp_path: Path, content: bytes) -> None:
+    """A new key in place of a damaged one would lock every issued credential out."""
     path = tmp_path / "master.key"
     path.write_bytes(content)
     path.chmod(0o600)

@@ -10,8 +10,8 @@ from mcpward.core.errors import Misconfigured
 from mcpward.core.secret import Secret, value_of
 from mcpward.crypto.envelope import Envelope
 from mcpward.crypto.keyring import KeyRing
-from mcpward.vault.entry import KEY, SECRET, VaultEntry
 from mcpward.vault.store import Vault
+from mcpward.vault.vault_entry import KEY, SECRET, VaultEntry
 from support.clock import ManualClock
 
 OLD, NEW = b"o" * 32, b"n" * 32

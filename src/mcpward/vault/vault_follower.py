@@ -13,8 +13,8 @@ from mcpward.core.clock import Clock
 from mcpward.core.errors import Misconfigured
 from mcpward.core.retry import Retry, every
 from mcpward.core.secret import Secret
-from mcpward.vault.entry import VaultEntry
 from mcpward.vault.store import ByServer, Vault, is_same
+from mcpward.vault.vault_entry import VaultEntry
 
 _log: Final = logging.getLogger("mcpward.secrets")
 INTERVAL_S: Final = 0.4
