@@ -2,10 +2,12 @@
 command line, where the process list and the shell's history would keep them.
 """
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec import to_builtins
 
 from mcpward.cli import ui
 from mcpward.cli.help import examples
@@ -152,6 +154,25 @@ def rotate_keys(config: ConfigOption = None, json: JsonOption = False) -> None:
         ui.answer_json({"key": done.key_id, "versions": done.count, "resumed": done.is_resumed})
     how = "an interrupted rotation is finished" if done.is_resumed else "the vault has a new key"
     ui.remark(f"{how}: {done.key_id} wraps {done.count} versions of secrets")
+
+
+@app.command("check")
+@examples("mcpward secret check", "mcpward secret check --json")
+def check(config: ConfigOption = None, json: JsonOption = False) -> None:
+    """Report secrets that tools ask for and that are set nowhere, weak ones, and ones that nobody uses. Runs the sources
+    like serve. Exit code 1 if a secret is missing.
+    """
+    from mcpward.operations.secret_check import check_secrets
+
+    found = asyncio.run(check_secrets(settings_of(config), CLOCK))
+    if json:
+        ui.answer_json([to_builtins(one) for one in found])
+    for one in found:
+        ui.remark(ui.safe(f"{one.kind}: {one.where + ': ' if one.where else ''}{one.what}: {one.hint}"))
+    if any(one.kind == "missing" for one in found):
+        raise ui.CommandEnded(ui.Exit.NO, "a secret is missing", "set it with the command above")
+    if not found:
+        ui.remark("every secret that tools ask for is set, and every secret that is set is asked for")
 
 
 @app.command("import")
