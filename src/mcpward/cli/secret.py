@@ -159,8 +159,8 @@ def rotate_keys(config: ConfigOption = None, json: JsonOption = False) -> None:
 @app.command("check")
 @examples("mcpward secret check", "mcpward secret check --json")
 def check(config: ConfigOption = None, json: JsonOption = False) -> None:
-    """Report secrets that tools ask for and that are set nowhere, weak ones, and ones that nobody uses. Runs the sources
-    like serve. Exit code 1 if a secret is missing.
+    """Report secrets that tools ask for and that are set nowhere, weak ones, and unused ones. Runs the sources like
+    serve. Exit code 1 if a secret is missing.
     """
     from mcpward.operations.secret_check import check_secrets
 

@@ -1,4 +1,4 @@
-"""What is wrong with the secrets of a site: missing ones, ones that nobody asks for, and a key that is to be rotated."""
+"""What is wrong with the secrets of a site: missing, weak and unused ones, and a key that is to be rotated."""
 
 from collections.abc import Sequence
 from typing import Literal

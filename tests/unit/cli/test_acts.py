@@ -35,8 +35,8 @@ ACTS = {
 #: The data that it puts back count from ``store accept-older`` on, which is on record.
 LATER = {"restore"}
 READS = {
-    "key list", "key show", "url show", "secret list", "secret check", "log", "log verify", "limits", "connect", "config check",
-    "config show", "config explain", "config schema", "init", "tools", "access",
+    "key list", "key show", "url show", "secret list", "secret check", "log", "log verify", "limits", "connect",
+    "config check", "config show", "config explain", "config schema", "init", "tools", "access",
 }  # fmt: skip
 
 
