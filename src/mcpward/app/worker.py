@@ -22,6 +22,7 @@ from mcpward.app.logs import LogRedaction, set_up
 from mcpward.app.metric_snapshots import MetricSnapshots
 from mcpward.app.oauth import OAuthParts, client_secrets, exchanges_of, open_oauth
 from mcpward.app.operator_calls import BusCalls, OperatorCalls
+from mcpward.app.redacted_streams import redacted_streams
 from mcpward.app.threads import open_runner
 from mcpward.app.usage import Usage
 from mcpward.app.wiring import Wiring
@@ -152,11 +153,12 @@ class Worker:
         set_up(settings.log, redaction, source_names(settings))
         sys.setswitchinterval(_SWITCH_S)
         async with AsyncExitStack() as stack:
+            stack.enter_context(redacted_streams(redaction.text))
             site = await stack.enter_async_context(open_site(settings, clock))
             vault = {name: await site.vault.load_all(name) for name in settings.servers}
             shown = client_secrets(settings, vault)
             secrets = Secrets(settings, vault, shown)
-            redaction.redact = secrets.text
+            redaction.redact, redaction.redact_json = secrets.text, secrets.line
             registries = tool_sources_of(settings, load_sources(settings, vault))
             self.longest_s = _longest(settings, registries)
             if self.remarks and settings.site.workers == 1:  # else it was reported when the sources were tried

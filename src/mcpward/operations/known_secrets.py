@@ -55,6 +55,10 @@ class Secrets:
         """Redact a line of the log."""
         return self.redactor().text(text)
 
+    def line(self, line: str) -> str:
+        """Redact a line of JSON of the log."""
+        return self.redactor().json(line.encode("utf-8", "replace")).decode()
+
     def shown(self, text: str) -> str:
         """Redact the text of an exception of an author's code or a library's, see :func:`without_secrets`."""
         return without_secrets(text, self._fixed)

@@ -60,12 +60,14 @@ class _Spelt:
 
     def owners(self, data: bytes) -> set[int]:
         """Return whose strings stand in ``data``."""
+        if not self._owners:
+            return set()
         hits = {hit for hit, _, _ in self._search.find_matches_as_indexes(data, overlapping=True)}
         return {owner for hit in hits for owner in self._of[hit]}
 
     def is_in(self, data: bytes) -> bool:
         """Return whether any of the strings stands in ``data``."""
-        return bool(self._search.find_matches_as_indexes(data))
+        return bool(self._owners) and bool(self._search.find_matches_as_indexes(data))
 
     @cached_property
     def _search(self) -> BytesAhoCorasick:

@@ -7,6 +7,7 @@ import re
 import sys
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -31,6 +32,9 @@ _PIECE: Final = 65_536
 #: Longer texts lose a whole line, or all, for a secret that is disguised: to find its place takes several looks.
 _PLACED: Final = 4_096
 _PLACES: Final = 4
+#: Texts that are kept as they may leave, and how long one may be.
+_KEPT: Final = 512
+_SHORT: Final = 1_024
 _REPLACEMENT: Final = "\ufffd"
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -51,6 +55,7 @@ class Redactor:
         self._overlap = max(one.overlap for one in self._known)
         self._window = max(_PIECE, 2 * self._overlap)
         may_be_number = any(one.may_be_number for one in self._known)
+        self._string = lru_cache(_KEPT)(self._cleaned)  # a URL that leaks in one row leaks in all of them
         self._change = Rewrite(self._strings, self._scalar if may_be_number else _same, self._is_clean)
 
     def with_more(self, values: Iterable[Secret]) -> "Redactor":
@@ -216,9 +221,10 @@ class Redactor:
         return MASK if self.finds(_encode(value)) else value  # a number may be a PIN
 
     def _strings(self, texts: list[str]) -> list[str]:
-        return [self._string(text) for text in self.unhidden(texts)]
+        shown = self.unhidden(texts)
+        return [self._string(text) if len(text) <= _SHORT else self._cleaned(text) for text in shown]
 
-    def _string(self, text: str) -> str:
+    def _cleaned(self, text: str) -> str:
         encoded = _encode(text)
         if text.isascii() and len(encoded) == len(text) + 2 and not self.suspects(encoded):
             return text  # spelled alike in JSON: one search instead of two

@@ -34,7 +34,7 @@ _SIMPLE: Final = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "0": "\
 _ENTITY: Final = re.compile(r"&#?\w{1,31};?")
 _URL_SAFE: Final = bytes.maketrans(b"-_", b"+/")
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/]{7,}")
-_BASE32: Final = re.compile(rb"[A-Z2-7]{8,}|[a-z2-7]{24,}")
+_BASE32: Final = re.compile(rb"[A-Z2-7]{10,}|[a-z2-7]{24,}")
 _HEX: Final = re.compile(rb"[0-9A-Fa-f]{8,}")
 
 
@@ -87,10 +87,11 @@ def decodings(text: str) -> Iterator[bytes]:
     """
     data = text.encode("ascii", "replace")
     tight = bare_of_blanks(data)
-    for decoded in (*_of_hex(data.translate(None, _SEPARATORS)), *_of_base64(tight), *_of_base32(tight)):
-        yield decoded.translate(_LOWER)
-        if b"\0" in decoded:
-            yield decoded.translate(_LOWER, b"\0")
+    for decoded in (_of_hex(data.translate(None, _SEPARATORS)), _of_base64(tight), _of_base32(tight)):
+        if decoded:
+            yield decoded.translate(_LOWER)
+            if b"\0" in decoded:
+                yield decoded.translate(_LOWER, b"\0")
 
 
 def _growing(views: dict[str, int]) -> Iterator[tuple[str, int]]:
@@ -150,25 +151,20 @@ def _characters(found: re.Match[str]) -> str:
     return chr(point) if point <= sys.maxunicode else ""
 
 
-def _of_hex(data: bytes) -> Iterator[bytes]:
+def _of_hex(data: bytes) -> bytes:
     runs = _HEX.findall(data.replace(b"0x", b""))
-    if runs:
-        for first in range(2):
-            yield b"\n".join([bytes.fromhex(run[first : first + (len(run) - first) // 2 * 2].decode()) for run in runs])
+    digits = [run[first : first + (len(run) - first) // 2 * 2].decode() for first in range(2) for run in runs]
+    return b"\n".join(map(bytes.fromhex, digits))
 
 
-def _of_base64(data: bytes) -> Iterator[bytes]:
+def _of_base64(data: bytes) -> bytes:
     runs = _BASE64.findall(data.translate(_URL_SAFE))
-    if runs:
-        for first in range(4):
-            yield b"\n".join([binascii.a2b_base64(_whole(run[first:], 4, (1,))) for run in runs])
+    return b"\n".join([binascii.a2b_base64(_whole(run[first:], 4, (1,))) for first in range(4) for run in runs])
 
 
-def _of_base32(data: bytes) -> Iterator[bytes]:
+def _of_base32(data: bytes) -> bytes:
     runs = [run.upper() for run in _BASE32.findall(data)]
-    if runs:
-        for first in range(8):
-            yield b"\n".join([base64.b32decode(_whole(run[first:], 8, (1, 3, 6))) for run in runs])
+    return b"\n".join([base64.b32decode(_whole(run[first:], 8, (1, 3, 6))) for first in range(8) for run in runs])
 
 
 def _whole(digits: bytes, group: int, useless: tuple[int, ...]) -> bytes:
