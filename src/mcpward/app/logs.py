@@ -54,10 +54,19 @@ class LogRedaction:
 
     def __init__(self) -> None:
         self.redact: Redact = str
+        self.redact_json: Redact = str
 
-    def __call__(self, _logger: Any, _name: str, line: Any) -> str:
-        """Redact a rendered line (structlog's processor protocol)."""
+    def text(self, text: str) -> str:
+        """Redact a text."""
+        return self.redact(text)
+
+    def console(self, _logger: Any, _name: str, line: Any) -> str:
+        """Redact a line for people (structlog's processor protocol)."""
         return self.redact(line)
+
+    def json(self, _logger: Any, _name: str, line: Any) -> str:
+        """Redact a line of JSON, which stays JSON (structlog's processor protocol)."""
+        return self.redact_json(line)
 
 
 def set_up(settings: Log, redaction: LogRedaction, sources: Iterable[str] = ()) -> None:
@@ -71,6 +80,7 @@ def set_up(settings: Log, redaction: LogRedaction, sources: Iterable[str] = ()) 
         _without_margins,
     ]
     renderer: Any = Console(redaction) if as_console else structlog.processors.JSONRenderer(serializer=_json)
+    last = redaction.console if as_console else redaction.json
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -81,7 +91,7 @@ def set_up(settings: Log, redaction: LogRedaction, sources: Iterable[str] = ()) 
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer, redaction],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer, last],
         )
     )
     handler.addFilter(OwnWords(sources))

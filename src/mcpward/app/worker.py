@@ -24,6 +24,7 @@ from mcpward.app.logs import LogRedaction, set_up
 from mcpward.app.metric_snapshots import MetricSnapshots
 from mcpward.app.oauth import OAuthParts, client_secrets, exchanges_of, open_oauth
 from mcpward.app.operator_calls import BusCalls, OperatorCalls
+from mcpward.app.redacted_streams import redacted_streams
 from mcpward.app.threads import open_runner
 from mcpward.app.usage import Usage
 from mcpward.app.wiring import Wiring
@@ -34,6 +35,7 @@ from mcpward.config.model import Settings
 from mcpward.core.clock import SystemClock
 from mcpward.core.ended_cache import EndedCache
 from mcpward.core.retry import Retry
+from mcpward.core.secret import Secret
 from mcpward.identity.keys.follower import StoreCaches
 from mcpward.identity.keys.key_cache import KeyCache
 from mcpward.identity.keys.refresh import Refresher
@@ -158,11 +160,11 @@ class Worker:
         set_up(settings.log, redaction, source_names(settings))
         sys.setswitchinterval(_SWITCH_S)
         async with AsyncExitStack() as stack:
+            stack.enter_context(redacted_streams(redaction.text))
             site = await stack.enter_async_context(open_site(settings, clock))
             vault = await self._open_vault(site)
             shown = client_secrets(settings, vault)
-            secrets = Secrets(settings, vault, shown, await site.vault.load_kept())
-            redaction.redact = secrets.text
+            secrets = await self._secrets(site, vault, shown, redaction)
             registries = tool_sources_of(settings, load_sources(settings, vault))
             self.longest_s = _longest(settings, registries)
             self._tell_remarks(registries)
@@ -221,6 +223,13 @@ class Worker:
     async def _open_vault(self, site: Site) -> ByServer:
         await Retry(_tell_unsettled).attempt(site.vault.settle)  # on a full disk it can wait
         return {name: await site.vault.load_all(name) for name in self.settings.servers}
+
+    async def _secrets(
+        self, site: Site, vault: ByServer, shown: Mapping[str, Secret], redaction: LogRedaction
+    ) -> Secrets:
+        secrets = Secrets(self.settings, vault, shown, await site.vault.load_kept())
+        redaction.redact, redaction.redact_json = secrets.text, secrets.line
+        return secrets
 
     async def _follow_secrets(self, stack: AsyncExitStack, site: Site, vault: ByServer) -> None:
         reader = site.store.reader()

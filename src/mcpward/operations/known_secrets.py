@@ -3,26 +3,35 @@
 import logging
 import os
 from collections.abc import Iterable, Mapping
+from threading import Lock, Thread
 from typing import Final, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from mcpward.config.model import Settings
-from mcpward.core.secret import Secret
+from mcpward.core.secret import Secret, value_of
 from mcpward.operations.counters_url import counters_secrets
 from mcpward.sanitize.credentials import masked, of_environment
 from mcpward.sanitize.redact import Redactor
+from mcpward.sanitize.weak import why_weak
 from mcpward.sdk.environment import env
 
 _log: Final = logging.getLogger("mcpward.secrets")
 _OWN: Final = ("MCPWARD_MASTER_KEY",)
+#: Secrets of which a redactor is made in some milliseconds.
+_QUICK: Final = 40
+#: Looks at each text, from which on one redactor is made of several.
+_LOOKS: Final = 3
 
 _Octets: TypeAlias = bytes  # within the class below, ``bytes`` is a method
 ByServer = Mapping[str, Mapping[str, Secret]]
 
 
 class Secrets:
-    """Provides the current redactor, rebuilt only when a secret was added. ``vault`` holds each server's own, ``shown``
-    are those that mcpward shows to identity providers, ``kept`` are earlier versions in their grace period.
+    """Provides the current redactor. ``vault`` holds each server's own secrets, ``shown`` are those that mcpward shows
+    to identity providers, ``kept`` are earlier versions in their grace period.
+
+    A secret that was just handed out is looked for from the next text on: by a small redactor of the new ones, at once.
+    One of them all takes its place when it is made; if that takes long, a thread makes it.
     """
 
     def __init__(
@@ -34,19 +43,27 @@ class Secrets:
     ) -> None:
         of_servers = (secret for of_server in vault.values() for secret in of_server.values())
         self._fixed = [*_own(settings), *of_servers, *(shown or {}).values(), *kept]
+        self._lock = Lock()
         self._version = -1
-        self._told: set[str] = set()
-        self._redactor = self._made()
+        self._values: dict[tuple[str, str], Secret] = {}
+        self._is_merging = False
+        self._redactor = Redactor(self._new(self._fixed))
+        self.redactor()
 
     def redactor(self) -> Redactor:
         """Return the redactor of all secrets known at this moment."""
         if env.version != self._version:
-            self._redactor = self._made()
+            with self._lock:
+                self._follow()
         return self._redactor
 
     def text(self, text: str) -> str:
         """Redact a line of the log."""
         return self.redactor().text(text)
+
+    def line(self, line: str) -> str:
+        """Redact a line of JSON of the log."""
+        return self.redactor().json(line.encode("utf-8", "replace")).decode()
 
     def shown(self, text: str) -> str:
         """Redact the text of an exception of an author's code or a library's, see :func:`without_secrets`."""
@@ -60,14 +77,41 @@ class Secrets:
         """Redact whole JSON that goes into the traffic record."""
         return self.redactor().json(data)
 
-    def _made(self) -> Redactor:
-        self._version = env.version
-        redactor = Redactor([*self._fixed, *env.handed_out()])
-        for name in redactor.weak:
-            if name not in self._told:
-                self._told.add(name)
-                _log.warning("the secret %s is too short or too common to be redacted: make it longer", name)
-        return redactor
+    def _follow(self) -> None:
+        """Look for what ``env`` gave out since the last time."""
+        version = env.version
+        new = self._new(env.handed_out())
+        if new:
+            if len(self._values) <= _QUICK:
+                self._redactor = Redactor(self._values.values())
+            else:
+                self._redactor = self._redactor.with_more(new)
+                self._merge()
+        self._version = version
+
+    def _new(self, secrets: Iterable[Secret]) -> list[Secret]:
+        """Return those of ``secrets`` whose values are not looked for yet, and report weak ones."""
+        # A value that is renewed in place is another: what is kept is a secret of its own.
+        values = {(secret.name, value_of(secret)) for secret in secrets} - self._values.keys()
+        new = {(name, value): Secret(value, name) for name, value in values}
+        self._values |= new
+        for name, value in sorted(values):
+            if (problem := why_weak(value)) is not None:
+                _log.warning("the secret %s %s", name, problem)
+        return list(new.values())
+
+    def _merge(self) -> None:
+        """Make one redactor of several on a thread of its own, once these are many."""
+        if self._redactor.looks > _LOOKS and not self._is_merging:
+            self._is_merging = True
+            Thread(target=self._merged, args=(dict(self._values),), name="redactor", daemon=True).start()
+
+    def _merged(self, values: Mapping[tuple[str, str], Secret]) -> None:
+        redactor = Redactor(values.values())
+        with self._lock:
+            since = [secret for key, secret in self._values.items() if key not in values]
+            self._redactor = redactor.with_more(since) if since else redactor
+            self._is_merging = False
 
 
 def without_secrets(text: str, known: Iterable[Secret]) -> str:

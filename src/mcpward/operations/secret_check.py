@@ -7,10 +7,12 @@ from msgspec import Struct
 
 from mcpward.config.model import Settings
 from mcpward.core.clock import Clock
+from mcpward.core.secret import value_of
 from mcpward.operations.asked_secrets import AskedSecret, asked_secrets
 from mcpward.operations.secrets import KeptSecret, is_near_bound, list_secrets
 from mcpward.operations.site import database_of, open_site
 from mcpward.operations.tool_sources import load_tool_sources
+from mcpward.sanitize.weak import why_weak
 from mcpward.vault.store import Vault
 
 Kind = Literal["missing", "weak", "unused", "key"]

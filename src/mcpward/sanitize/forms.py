@@ -1,20 +1,20 @@
-"""Every way in which one secret may be written: raw, base64, hex, URL-encoded, JSON-escaped, printed by Python or HTML.
+"""How one text of a secret is usually written: raw, base64, hex, URL-encoded, JSON-escaped, printed by Python or HTML.
 
-Does not search: :mod:`mcpward.sanitize.redact` does. Not covered: encryption, compression, reversal, other
-alphabets; a tool that wants to leak can always invent one. This stops leaks, not a hostile tool (attack 85).
+A form is found and masked where it stands. What is written in more than one of these ways at once, or in a way that is
+not listed, is found in a view: see ``views.py``. Not covered: encryption, compression, other alphabets; a tool that
+wants to leak can always invent one. This stops leaks, not a hostile tool (attack 85).
 """
 
 import base64
 import html
 import json
 from collections.abc import Iterable, Iterator
+from json.encoder import encode_basestring
 from typing import Final
 from urllib.parse import quote, quote_plus
 
+from mcpward.sanitize.parts import SHORTEST
 from mcpward.sanitize.screens.invisible import bare, strip
-
-SHORTEST: Final = 6
-"""Shorter values would be found everywhere; they are reported, not redacted."""
 
 _COMPONENT: Final = "!'()*"
 """What JavaScript's encodeURIComponent leaves as it is."""
@@ -23,23 +23,39 @@ _COMPONENT: Final = "!'()*"
 def forms(value: str) -> frozenset[bytes]:
     """Return every form of ``value`` that may stand in a text. Empty for values that are too short to be looked for."""
     found: set[bytes] = set()
-    for spelling in {value, strip(value), bare(strip(value))}:
+    for spelling in spellings(value):
         if len(spelling) >= SHORTEST:
             found.update(_plain(spelling))
-    return frozenset(_with_escapes(_with_escapes(found)))
+    return frozenset(with_escapes(with_escapes(found)))
 
 
 def encoded_forms(value: str) -> frozenset[bytes]:
     """Return all of :func:`forms`, and each of them as it stands in a text that is written as a JSON string."""
-    return frozenset(_with_escapes(forms(value)))
+    return frozenset(with_escapes(forms(value)))
+
+
+def spellings(value: str) -> set[str]:
+    """Return ``value`` with and without the invisible characters that a text loses before it leaves."""
+    if value.isascii() and value.isprintable():
+        return {value}
+    return {value, strip(value), bare(strip(value))}
 
 
 def _plain(value: str) -> Iterator[bytes]:
-    raw = _utf8(value)
+    raw = utf8(value)
+    yield from escapes(value)
+    yield from map(utf8, (value.lower(), value.upper(), value[::-1]))
+    yield from aligned_base64(raw)
+    yield base64.b32encode(raw).rstrip(b"=")
+    for digits in (raw.hex(), raw.hex(":"), raw.hex(" "), "".join(f"%{byte:02x}" for byte in raw)):
+        yield digits.encode()
+        yield digits.upper().encode()
+
+
+def escapes(value: str) -> Iterator[bytes]:
+    """Yield ``value`` as it stands in a text, and as URLs, JSON, Python and HTML escape its characters."""
+    raw = utf8(value)
     yield raw
-    yield from _base64(raw)
-    yield raw.hex().encode()
-    yield raw.hex().upper().encode()
     yield from _url(raw)
     yield from _code_points(value)
     yield repr(value)[1:-1].encode("utf-8", "replace")
@@ -48,7 +64,7 @@ def _plain(value: str) -> Iterator[bytes]:
     yield html.escape(value).encode("utf-8", "replace")
 
 
-def _utf8(value: str) -> bytes:
+def utf8(value: str) -> bytes:
     """The bytes a secret had in the environment: those that are not UTF-8 came in as lone surrogates."""
     try:
         return value.encode("utf-8", "surrogateescape")
@@ -56,21 +72,22 @@ def _utf8(value: str) -> bytes:
         return value.encode("utf-8", "surrogatepass")
 
 
-def _base64(raw: bytes) -> Iterator[bytes]:
+def aligned_base64(raw: bytes) -> Iterator[bytes]:
     """At all three alignments, without the characters that also hold bits of a neighbour or padding."""
     for before in range(3):
         first = (0, 2, 3)[before]
         whole = (before + len(raw)) * 8 // 6
         text = base64.b64encode(bytes(before) + raw)[first:whole]
         yield text
-        yield text.translate(bytes.maketrans(b"+/", b"-_"))
+        if b"+" in text or b"/" in text:
+            yield text.translate(bytes.maketrans(b"+/", b"-_"))
 
 
 def _url(raw: bytes) -> Iterator[bytes]:
-    everything = "".join(f"%{byte:02X}" for byte in raw)
-    for text in (quote(raw, safe=""), quote(raw), quote(raw, safe=_COMPONENT), quote_plus(raw), everything):
+    for text in (quote(raw, safe=""), quote(raw), quote(raw, safe=_COMPONENT), quote_plus(raw)):
         yield text.encode()
-        yield _lower_hex(text).encode()
+        if "%" in text:
+            yield _lower_hex(text).encode()
 
 
 def _lower_hex(text: str) -> str:
@@ -87,13 +104,16 @@ def _code_points(value: str) -> Iterator[bytes]:
         yield _upper_hex(text).encode()
 
 
-def _with_escapes(texts: Iterable[bytes]) -> set[bytes]:
+def with_escapes(texts: Iterable[bytes]) -> set[bytes]:
     """Add how JSON writers spell them within a string. Twice, because a result that is JSON is mirrored as text."""
     found = set(texts)
     for text in tuple(found):
-        spelled = json.dumps(text.decode("utf-8", "replace"), ensure_ascii=False)[1:-1]
-        found.add(spelled.encode())
-        found.add(spelled.replace("/", "\\/").encode())
+        if text.isalnum():
+            continue
+        spelled = encode_basestring(text.decode("utf-8", "replace"))[1:-1].encode("utf-8", "replace")
+        found.add(spelled)
+        if b"/" in spelled:
+            found.add(spelled.replace(b"/", b"\\/"))
     return found
 
 

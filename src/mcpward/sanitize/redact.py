@@ -5,35 +5,36 @@ Does not decide what a secret is (the vault and ``env`` do) and does not refuse 
 
 import re
 import sys
-from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 import msgspec
-from ahocorasick_rs import BytesAhoCorasick
 
 from mcpward.core.pace import step
 from mcpward.core.secret import Secret
-from mcpward.sanitize.forms import encoded_forms
+from mcpward.sanitize.disguise import has_control, has_mark
+from mcpward.sanitize.known import NOBODY, Forms, Known
+from mcpward.sanitize.own_words import MASK as _MASK_TEXT
 from mcpward.sanitize.rewrite import Rewrite, rewritten
-from mcpward.sanitize.screens.invisible import bare, marks
+from mcpward.sanitize.screens.invisible import bare
+from mcpward.sanitize.views import folded, skeleton, unescapings
 
-MASK: Final = "[redacted]"
+MASK: Final = _MASK_TEXT
 _MASK: Final = MASK.encode()
 _MASKED_DOCUMENT: Final = b'"' + _MASK + b'"'
 _ESCAPE: Final = re.compile(rb"\\(?:u....|.)", re.DOTALL)
-#: Longer data is searched in pieces of this size, or of twice the longest form.
-_WINDOW: Final = 65_536
-_NUMBER: Final = b"0123456789+-.eE"
-_MARKS: Final = tuple(dict.fromkeys(marks()))
-_OURS: Final = (
-    b'{"jsonrpc":"2.0","id":0,"result":{"resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":{}},'
-    b'"content":[{"type":"text","text":""},{"type":"image","data":"","mimeType":""},{"type":"resource","resource":'
-    b'{"uri":"","mimeType":"","text":"","blob":""}}],"structuredContent":{"result":null},"isError":false}}'
-    b'{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","logger":"","data":"[redacted]"}}'
-    b'{"method":"notifications/progress","params":{"progressToken":"","progress":0,"total":0,"message":""}}'
-    b'"isError":true "level":"debug" "warning" "error" "type":"audio" "type":"resource_link"'
-)
+_LINE: Final = re.compile(r"[^\n]*\n?")
+#: An anchor is at most so long: it is found in one of two pieces that overlap so far.
+_ANCHOR: Final = 512
+_PIECE: Final = 65_536
+#: Longer texts lose a whole line, or all, for a secret that is disguised: to find its place takes several looks.
+_PLACED: Final = 4_096
+_PLACES: Final = 4
+#: Texts that are kept as they may leave, and how long one may be.
+_KEPT: Final = 512
+_SHORT: Final = 1_024
 _REPLACEMENT: Final = "\ufffd"
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -44,48 +45,48 @@ _Octets: TypeAlias = bytes  # within the class below, ``bytes`` is a method
 class Redactor:
     """Finds every form of the given secrets and writes ``[redacted]`` in its place.
 
-    ``weak`` names the secrets that cannot be redacted: shorter than six characters, or part of the protocol's own
-    words. The code that builds one reports them to the operator. Building costs milliseconds: once for each set of
-    secrets.
+    ``weak`` names the secrets that cannot be redacted: shorter than six characters, words that people use, or part of
+    the protocol's own words. Building costs tens of microseconds for each secret: once for each set of secrets.
     """
 
-    def __init__(self, values: Iterable[Secret]) -> None:
-        found: set[_Octets] = set()
-        weak: list[str] = []
-        for secret in values:
-            of_secret = encoded_forms(secret.reveal())
-            if of_secret and not any(form in _OURS for form in of_secret):
-                found |= of_secret
-            else:
-                weak.append(secret.name)
-        self.weak: tuple[str, ...] = tuple(weak)
-        self._suspicious = BytesAhoCorasick([*_MARKS, *sorted(found)]).find_matches_as_indexes
-        self._forms = BytesAhoCorasick(sorted(found))
-        self._overlap = max(map(len, [*_MARKS, *found]))
-        self._window = max(_WINDOW, 2 * self._overlap)
-        may_be_number = any(not form.strip(_NUMBER) for form in found)
+    def __init__(self, values: Iterable[Secret], before: Sequence[Known] = ()) -> None:
+        self._known: tuple[Known, ...] = (*before, Known(values))
+        self.weak: tuple[str, ...] = tuple(name for one in self._known for name in one.weak)
+        self._overlap = max(one.overlap for one in self._known)
+        self._window = max(_PIECE, 2 * self._overlap)
+        may_be_number = any(one.may_be_number for one in self._known)
+        self._string = lru_cache(_KEPT)(self._cleaned)  # a URL that leaks in one row leaks in all of them
         self._change = Rewrite(self._strings, self._scalar if may_be_number else _same, self._is_clean)
 
+    def with_more(self, values: Iterable[Secret]) -> "Redactor":
+        """Return one that knows ``values`` besides; made in the time that these take alone.
+
+        Each time adds a look to every search.
+        """
+        return Redactor(values, self._known)
+
+    @property
+    def looks(self) -> int:
+        """How often more were added, and the first time."""
+        return len(self._known)
+
     def suspects(self, data: _Octets) -> bool:
-        """Return whether ``data`` has any form of a secret, or a mark of invisible characters."""
-        if len(data) <= self._window:
-            return bool(self._suspicious(data))
-        # Piece by piece: of a text that is full of marks the matcher would list them all.
-        places = range(0, len(data), self._window - self._overlap)
-        return any(self._suspicious(step(data[start : start + self._window])) for start in places)
+        """Return whether ``data`` may hold a secret, or what nobody sees: the one look that most results need."""
+        if len(data) <= _PIECE:
+            return self._suspects(data)
+        places = range(0, len(data), _PIECE - _ANCHOR)
+        return any(self._suspects(step(data[start : start + _PIECE])) for start in places)
 
     def finds(self, data: _Octets) -> bool:
         """Return whether any form of any secret stands in ``data``."""
-        return bool(self._spans(data))
+        return any(one.is_in(text) for text in self._suspect(data) for one in self._known)
 
     def bytes(self, data: _Octets) -> _Octets:
         """Return ``data`` with every form masked; the same object if there is none."""
         spans = self._spans(data)
-        if not spans:
-            return data if data.isascii() else self._uncovered(data)
-        masked = _masked(data, spans)
+        masked = _masked(data, spans) if spans else data
         # Two masks with a remainder between them might spell a third secret: then nothing of it leaves.
-        return _MASK if self._spans(masked) else masked
+        return _MASK if spans and self._spans(masked) else self._undisguised(masked)
 
     def unhidden(self, texts: list[str]) -> list[str]:
         """Return ``texts``; of each in which a secret is spelt with characters between that are not seen, what is seen.
@@ -114,7 +115,7 @@ class Redactor:
             value = _decode(data)
             # Strangers may escape any character they like: the form is looked for in our own spelling too.
             found = (
-                self._spans(data) or self._spans(_encode(value)) or self._spans(_seen(_encode(value).decode()).encode())
+                self.finds(data) or self.finds(_encode(value)) or self.finds(_seen(_encode(value).decode()).encode())
             )
         except (ValueError, RecursionError, msgspec.MsgspecError):
             return self.bytes(data)
@@ -126,24 +127,70 @@ class Redactor:
             data = _encode(rewritten(value, self._change))
         except RecursionError:
             return _MASKED_DOCUMENT
-        return _MASKED_DOCUMENT if self._spans(data) else data
+        return _MASKED_DOCUMENT if self.finds(data) else data
 
     def count(self, data: _Octets) -> int:
-        """Count the places in ``data`` that would be masked."""
-        return len(self._spans(data))
+        """Count the places in ``data`` that would be masked; those that are disguised count as one."""
+        spans = self._spans(data)
+        return len(spans) + self.finds(_masked(data, spans) if spans else data)
+
+    def _suspects(self, data: _Octets) -> bool:
+        return any(one.suspects(data) for one in self._known) or has_mark(data)
+
+    def _suspect(self, data: _Octets) -> Iterator[str]:
+        """Yield the pieces of ``data`` that show an anchor, as they are or in a view: of most texts there are none."""
+        for piece in self._pieces(data):
+            if any(one.suspects(view) for view in _views(piece) for one in self._known):
+                yield _text(piece)
+
+    def _forms(self, data: _Octets) -> list[Forms]:
+        """Return the forms of the secrets that ``data`` spells."""
+        found = [NOBODY for _ in self._known]
+        for text in self._suspect(data):
+            found = [owners | one.owners(text) for one, owners in zip(self._known, found, strict=True)]
+        return [one.forms(owners) for one, owners in zip(self._known, found, strict=True) if owners]
+
+    def _is_in(self, text: str) -> bool:
+        return any(one.is_in(text) for one in self._known)
+
+    def _pieces(self, data: _Octets) -> Iterator[_Octets]:
+        if len(data) <= self._window:
+            yield data
+            return
+        for at in range(0, len(data), self._window - self._overlap):
+            yield step(data[at : at + self._window])
+
+    def _undisguised(self, data: _Octets) -> _Octets:
+        """Return ``data`` without what spells a secret in a disguise; the same object if nothing does."""
+        if not self.finds(data):
+            return data
+        text = _text(data)
+        text = "".join(map(self._line, _LINE.findall(text))) if len(text) > _PLACED else self._placed(text)
+        data = text.encode("utf-8", "surrogateescape")
+        return _MASK if self.finds(data) else data
+
+    def _line(self, line: str) -> str:
+        if len(line) <= _PLACED:
+            return self._placed(line)
+        return MASK + "\n" * line.endswith("\n") if self._is_in(line) else line
+
+    def _placed(self, text: str) -> str:
+        """Mask what is disguised where it stands: the least piece that still spells a secret, then the next one."""
+        for _ in range(_PLACES):
+            if not self._is_in(text):
+                return text
+            end = bisect_left(range(len(text)), True, key=lambda at: self._is_in(text[:at]))
+            start = bisect_right(range(end), False, key=lambda at: not self._is_in(text[at:end])) - 1
+            text = text[: max(start, 0)] + MASK + text[end:]
+        return MASK
 
     def _hides(self, text: str) -> bool:
         seen = _seen(text)
         return seen is not text and self.finds(_encode(seen))
 
-    def _uncovered(self, data: _Octets) -> _Octets:
-        """Return ``data`` without what is not seen if that hides a secret, and without the secret."""
-        seen = bare(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
-        return self.bytes(seen) if len(seen) < len(data) and self._spans(seen) else data
-
     def _spans(self, data: _Octets) -> _Spans:
         """Places of all forms, those that overlap united: a mask over one must not leave the end of another."""
-        hits = self._hits(data)
+        hits = [hit for forms in self._forms(data) for hit in self._hits(data, forms)]
         if not hits:
             return []
         spans: _Spans = []
@@ -154,31 +201,32 @@ class Redactor:
                 spans.append([start, end])
         return spans
 
-    def _hits(self, data: _Octets) -> list[tuple[int, int]]:
+    def _hits(self, data: _Octets, forms: Forms) -> list[tuple[int, int]]:
         """Places of all forms, in any order; of long data piece by piece, and some of them twice."""
-        find = self._forms.find_matches_as_indexes
-        if len(data) <= self._window:
-            return [(start, end) for _, start, end in find(data, overlapping=True)]
+        window = max(self._window, 2 * forms.longest)
+        if len(data) <= window:
+            return forms.places(data)
         return [
             (at + start, at + end)
-            for at in range(0, len(data), self._window - self._overlap)
-            for _, start, end in find(step(data[at : at + self._window]), overlapping=True)
+            for at in range(0, len(data), window - forms.longest)
+            for start, end in forms.places(step(data[at : at + window]))
         ]
 
     def _is_clean(self, part: Any) -> bool:
-        return not self._spans(_encode(part))
+        return not self.suspects(_encode(part))
 
     def _scalar(self, value: Any) -> Any:
         if value is None or isinstance(value, bool):
             return value
-        return MASK if self._spans(_encode(value)) else value  # a number may be a PIN
+        return MASK if self.finds(_encode(value)) else value  # a number may be a PIN
 
     def _strings(self, texts: list[str]) -> list[str]:
-        return [self._string(text) for text in self.unhidden(texts)]
+        shown = self.unhidden(texts)
+        return [self._string(text) if len(text) <= _SHORT else self._cleaned(text) for text in shown]
 
-    def _string(self, text: str) -> str:
+    def _cleaned(self, text: str) -> str:
         encoded = _encode(text)
-        if text.isascii() and len(encoded) == len(text) + 2 and not self._spans(encoded):
+        if text.isascii() and len(encoded) == len(text) + 2 and not self.suspects(encoded):
             return text  # spelled alike in JSON: one search instead of two
         clean = self.text(text)
         encoded = _encode(clean)
@@ -191,6 +239,21 @@ class Redactor:
         except (ValueError, msgspec.MsgspecError):
             return MASK
         return decoded
+
+
+def _views(data: bytes) -> Iterator[bytes]:
+    """Yield ``data``, and what it is without its disguise if it shows the mark of one."""
+    yield data
+    if has_mark(data) or has_control(data):
+        for plain in unescapings(_text(data)):
+            yield skeleton(plain)
+            yield plain.encode("utf-8", "replace")
+            if not plain.isascii():
+                yield folded(plain)
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
 
 
 def _same(value: Any) -> Any:
