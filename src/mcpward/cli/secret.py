@@ -55,7 +55,7 @@ def set_secret(
     """Save a secret. The value comes from stdin, or from a prompt that does not show it. A running site uses it within
     a second.
     """
-    from mcpward.operations.secrets import bound_hosts, has_secrets, require_header, require_secret_name
+    from mcpward.operations.secrets import bound_hosts, has_secrets, require_header, require_secret_name, weakness
     from mcpward.operations.secrets import set_secret as keep
     from mcpward.operations.site import key_beside_data
 
@@ -78,6 +78,8 @@ def set_secret(
     if json:
         ui.answer_json({"server": chosen, "name": name, "version": version, "hosts": list(hosts)})
     ui.remark(f"{name} of {chosen} saved as version {version}; a running site uses it within a second")
+    if (why := weakness(value)) is not None:
+        ui.remark(f"{name} {why}")
     if is_first and (file := key_beside_data(settings)) is not None:
         moved = "move it out of the data folder: MCPWARD_MASTER_KEY_FILE says where"
         ui.remark(ui.safe(f"it is encrypted under the key in {file}; {moved}"))

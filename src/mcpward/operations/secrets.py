@@ -13,14 +13,15 @@ from mcpward.egress.failures import EgressRefused
 from mcpward.egress.host import read_host
 from mcpward.operations.denied import Denied, Invalid
 from mcpward.operations.site import Site
+from mcpward.sanitize.weak import why_weak
 from mcpward.traffic.act import Act
 from mcpward.vault.store import GRACE_S, MOST_SEALS, Rotation
 from mcpward.vault.vault_entry import VaultEntry
 
 __all__ = [
-    "GRACE_S", "LONGEST_BYTES", "KeptSecret", "bound_hosts", "has_secrets", "import_secrets",
-    "list_secrets", "remove_secret",
-    "require_header", "require_secret_name", "require_value", "roll_back_secret", "rotate_vault", "set_secret",
+    "GRACE_S", "LONGEST_BYTES", "KeptSecret", "bound_hosts", "has_secrets", "import_secrets", "list_secrets",
+    "remove_secret", "require_header", "require_secret_name", "require_value", "roll_back_secret", "rotate_vault",
+    "set_secret", "weakness",
 ]  # fmt: skip
 
 LONGEST_BYTES: Final = 65_536
@@ -60,6 +61,11 @@ def require_value(name: str, value: Secret) -> None:
     """
     if not 0 < len(value_of(value).encode()) <= LONGEST_BYTES:
         raise Invalid(f"the value of {name} is empty or larger than 64 KiB", "keep larger ones in a file of their own")
+
+
+def weakness(value: Secret) -> str | None:
+    """Return why a value is no good secret, as the end of a sentence that begins with its name; None if it is one."""
+    return why_weak(value_of(value))
 
 
 def bound_hosts(hosts: Sequence[str]) -> tuple[str, ...]:

@@ -15,13 +15,14 @@ from mcpward.sanitize.forms import escapes, spellings, utf8, with_escapes
 from mcpward.sanitize.views import folded
 
 _WINDOW: Final = 6
-#: The best windows first: few spellings by case, and no plain words, which harmless results hold.
+#: The best windows first: few spellings by case, and no plain words, which harmless results hold. What is looked ahead
+#: for is near: a value of 64 KiB may be one letter again and again.
 _WINDOWS: Final = tuple(
     map(
         re.compile,
         (
-            rf"(?=[a-z]*[0-9]+[a-z])[a-z0-9]{{{_WINDOW}}}|(?=[A-Z]*[0-9]+[A-Z])[A-Z0-9]{{{_WINDOW}}}",
-            rf"(?=[a-zA-Z]*[0-9]+[A-Za-z])[A-Za-z0-9]{{{_WINDOW}}}",
+            rf"(?=[a-z]{{0,5}}[0-9]{{1,6}}[a-z])[a-z0-9]{{{_WINDOW}}}|(?=[A-Z]{{0,5}}[0-9]{{1,6}}[A-Z])[A-Z0-9]{{{_WINDOW}}}",
+            rf"(?=[a-zA-Z]{{0,5}}[0-9]{{1,6}}[A-Za-z])[A-Za-z0-9]{{{_WINDOW}}}",
             r"[A-Za-z0-9]{8}",
             rf"[A-Za-z0-9]{{{_WINDOW}}}",
         ),

@@ -72,6 +72,14 @@ def test_what_is_trimmed_is_said(orders):
     assert "taken off" not in orders("set", "KEY", stdin=VALUE).err
 
 
+@pytest.mark.parametrize("value, why", [("abc", "too short"), ("password", "too common"), ("k3y-9f21-a77c", "")])
+def test_a_short_or_common_value_is_told(orders, value, why):
+    said = orders("set", "KEY", stdin=value)
+    assert said.code == 0
+    assert (f"KEY is {why}" in said.err) is bool(why)
+    assert "guessed" not in said.err
+
+
 def test_a_rotation_keeps_every_value_and_is_on_record(cli, orders, site):
     (site / ".env").write_text("".join(f"S{number}={VALUE}-{number}\n" for number in range(25)))
     orders("import", ".env")
@@ -163,3 +171,32 @@ def test_a_short_passphrase_is_refused_and_an_export_of_nothing(cli, orders, sit
     assert cli("secret", "export", "s.age", stdin=WORD).code == 1
     orders("set", "KEY", stdin=VALUE)
     assert cli("secret", "export", "s.age", stdin="short").code == 2
+
+
+TOOLS = """
+from mcpward import Server, env
+
+server = Server("orders")
+
+
+@server.tool(read_only=True)
+def pay() -> str:
+    \"\"\"Pay.\"\"\"
+    return env.PAY_KEY.reveal()[:0] + str(env.get("MAYBE"))
+"""
+
+
+def test_a_check_names_what_is_missing_weak_or_used_by_nobody(cli, orders, site):
+    (site / "tools.py").write_text(TOOLS)
+    orders("set", "STALE", stdin="k3y-9f21-a77c")
+    orders("set", "SHORT", stdin="abc")
+    said = cli("secret", "check", "--json")
+    assert said.code == 1
+    found = {(one["kind"], one["name"]): one for one in said.json if one["server"] == "orders"}
+    assert {("missing", "PAY_KEY"), ("weak", "SHORT"), ("unused", "STALE"), ("unused", "SHORT")} == set(found)
+    assert found["missing", "PAY_KEY"]["hint"] == "mcpward secret set PAY_KEY --server orders"
+    assert "tool pay asks for PAY_KEY" in found["missing", "PAY_KEY"]["what"]
+    for server in ("orders", "notes"):
+        cli("secret", "set", "PAY_KEY", "--server", server, stdin="k3y-77e0-b21d")
+    orders("remove", "STALE")
+    assert "missing" not in cli("secret", "check").err

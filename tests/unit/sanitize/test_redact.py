@@ -5,6 +5,7 @@ import hashlib
 import html
 import json
 import string
+import time
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
@@ -219,3 +220,20 @@ def test_long_data_is_searched_in_pieces_as_it_is_whole(parts, window):
     whole = redactor._spans(data)
     redactor._window = redactor._overlap + window
     assert redactor._spans(data) == whole
+
+
+def seconds_of(value: str) -> float:
+    begun = time.process_time()
+    assert Redactor([Secret(value, "LARGE")]).suspects(b'{"text":"harmless"}') in {True, False}
+    return time.process_time() - begun
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["a", "ab", "A1", "0", "é", "-", "a\n"],
+    ids=["letter", "letters", "digits between", "zeros", "beyond ASCII", "signs", "lines"],
+)
+def test_a_large_value_costs_no_more_than_its_length_whatever_it_is(piece) -> None:
+    small, large = (piece * (size // len(piece.encode())) for size in (4_096, 65_536))
+    least_s = min(seconds_of(small) for _ in range(3))
+    assert seconds_of(large) < 64 * max(least_s, 0.002)
