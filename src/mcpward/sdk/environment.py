@@ -83,6 +83,7 @@ class Environment:
         self._imported: dict[tuple[str, str, str], ImportedSecret] = {}
         self._trimmed: dict[tuple[str, str], str] = {}
         self._untold: list[str] = []
+        self._told: set[str] = set()
         self._lock = Lock()
         self._generation = 0
         self._version = 0
@@ -333,7 +334,9 @@ class Environment:
         try:
             found = self._settle(server, name)
         except SecretUnreadable as problem:
-            _log.warning(str(problem))
+            if str(problem) not in self._told:  # asked again each second
+                self._told.add(str(problem))
+                _log.warning(str(problem))
             return
         if found is None and removes:
             handle.remove()
