@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mcpward.sdk import http
     from mcpward.sdk.client.ask import Root, Roots
     from mcpward.sdk.client.elicitation import Elicit, Elicited, ElicitUrl
     from mcpward.sdk.client.sampling import Sample, Sampled, ToolUse, ToolUsed
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from mcpward.sdk.guards import DateRange, Limit
     from mcpward.sdk.header import Header
     from mcpward.sdk.icon import Icon
+    from mcpward.sdk.process import Completed, RunFailed, run
     from mcpward.sdk.result import ToolResult
     from mcpward.sdk.server import Server
 
@@ -35,6 +37,7 @@ _HOMES = {
     "Audio": "mcpward.sdk.content",
     "Caller": "mcpward.sdk.context",
     "Changed": "mcpward.sdk.database.database",
+    "Completed": "mcpward.sdk.process",
     "ConstraintViolated": "mcpward.sdk.errors",
     "Context": "mcpward.sdk.context",
     "Database": "mcpward.sdk.database.database",
@@ -53,6 +56,7 @@ _HOMES = {
     "Message": "mcpward.sdk.content",
     "Root": "mcpward.sdk.client.ask",
     "Roots": "mcpward.sdk.client.ask",
+    "RunFailed": "mcpward.sdk.process",
     "Sample": "mcpward.sdk.client.sampling",
     "Sampled": "mcpward.sdk.client.sampling",
     "Server": "mcpward.sdk.server",
@@ -64,12 +68,16 @@ _HOMES = {
     "ToolUsed": "mcpward.sdk.client.sampling",
     "UniqueViolated": "mcpward.sdk.errors",
     "env": "mcpward.sdk.context",
+    "run": "mcpward.sdk.process",
 }
+#: Names that are modules themselves.
+_MODULES = {"http": "mcpward.sdk.http"}
 
 __all__ = [
     "Audio",
     "Caller",
     "Changed",
+    "Completed",
     "ConstraintViolated",
     "Context",
     "Database",
@@ -88,6 +96,7 @@ __all__ = [
     "Message",
     "Root",
     "Roots",
+    "RunFailed",
     "Sample",
     "Sampled",
     "Server",
@@ -100,15 +109,17 @@ __all__ = [
     "UniqueViolated",
     "__version__",
     "env",
+    "http",
+    "run",
 ]
 
 
 def __getattr__(name: str) -> Any:
     """Import an author's name from its room on first use (PEP 562)."""
     home = _HOMES.get(name)
-    if home is None:
+    if home is None and name not in _MODULES:
         raise AttributeError(f"module 'mcpward' has no attribute {name!r}")
-    value = getattr(import_module(home), name)
+    value = import_module(_MODULES[name]) if home is None else getattr(import_module(home), name)
     globals()[name] = value
     return value
 

@@ -65,8 +65,8 @@ def strings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
     folder = tmp_path_factory.mktemp("strings") / "site"
     with serving(folder, start=False) as site:
         (folder / "tools.py").write_text(STRINGS)
-        site.reader = site.create_key(name="reader", **{"class": "read"})  # type: ignore[attr-defined]  # a key beside the usual one
-        site.narrow = site.create_key(name="narrow", tool="echo")  # type: ignore[attr-defined]  # as above
+        site.credentials["reader"] = site.create_key(name="reader", **{"class": "read"})
+        site.credentials["narrow"] = site.create_key(name="narrow", tool="echo")
         yield site.start()
 
 
@@ -166,7 +166,7 @@ def test_attack_66_no_string_is_a_tool_that_was_not_declared(strings: Ward, corp
 
 def test_attack_66_a_hidden_tool_is_answered_like_a_missing_one(strings: Ward):
     with Caller(strings) as caller:
-        for key in (strings.reader, strings.narrow):  # type: ignore[attr-defined]  # hung on it above
+        for key in (strings.credentials["reader"], strings.credentials["narrow"]):
             hidden = caller.call("wipe", {"what": "x"}, key=key)
             missing = caller.call("nope", {"what": "x"}, key=key)
             malformed = caller.call("wipe", {"wrong": 1}, key=key)
@@ -178,7 +178,8 @@ def test_attack_66_a_hidden_tool_is_answered_like_a_missing_one(strings: Ward):
 
 
 def test_attack_67_a_hidden_tool_is_neither_listed_nor_callable_in_either_era(strings: Ward):
-    for key, wanted in ((strings.reader, {"echo", "several", "numbers"}), (strings.narrow, {"echo"})):  # type: ignore[attr-defined]  # hung on it above
+    for name, wanted in {"reader": {"echo", "several", "numbers"}, "narrow": {"echo"}}.items():
+        key = strings.credentials[name]
         listed = strings.modern("tools/list", key=key).json()["result"]["tools"]
         assert {tool["name"] for tool in listed} == wanted
         assert b"wipe" not in strings.modern("tools/list", key=key).content

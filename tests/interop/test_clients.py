@@ -14,7 +14,7 @@ import pytest
 from mcp import MCPError
 
 from support.interop import FEATURES, ROWS
-from support.tours import Seen, bridged, fast, inspected, official, task_tour, toured, typescript
+from support.tours import Connect, Seen, bridged, fast, inspected, official, task_tour, toured, typescript
 from support.ward import LAVISH, Ward, serving
 from support.wire import rows, until
 
@@ -52,7 +52,7 @@ def tours(ward: Ward, node: Path, tmp_path_factory: pytest.TempPathFactory) -> C
     """Take a client on its tour, and return what it saw."""
     strict_key = ward.create_key("strict")
 
-    def python(connect: object) -> Seen:
+    def python(connect: Connect) -> Seen:
         return asyncio.run(toured(connect, ward.base, ward.key, strict_key))
 
     def script(name: str, era: str) -> Seen:
@@ -64,7 +64,7 @@ def tours(ward: Ward, node: Path, tmp_path_factory: pytest.TempPathFactory) -> C
     def bridge(*words: str) -> Seen:
         return python(bridged(tmp_path_factory.mktemp("home"), *words))
 
-    taken = {
+    taken: dict[str, Callable[[], Seen]] = {
         "python-auto": lambda: python(official("auto")),
         "python-legacy": lambda: python(official("legacy")),
         "python-modern": lambda: python(official(MODERN)),

@@ -21,15 +21,18 @@ from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuth
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
+from pydantic import AnyUrl
 
 from support.clients import environment, mcp_remote
 from support.guarded import guarded, issuers, oauth_server
 from support.provider import REDIRECT, SECRET, Provider, log_in, providing
 from support.tokens import unb64
+from support.tours import text_of
 from support.ward import Ward
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(120), pytest.mark.xdist_group("oauth-clients")]
 
+BACK = AnyUrl(REDIRECT)
 MODES = ("auto", "legacy", "2026-07-28")
 ACCOUNTS = {name: {"email": f"{name}@example.com", "name": name.title()} for name in ("ada", "ben")}
 _AUTHORIZE = re.compile(r"http://127\.0\.0\.1:\d+/auth\?\S+")
@@ -87,7 +90,7 @@ class Person:
 
     def provider(self, url: str, wallet: Wallet) -> OAuthClientProvider:
         """Return the client's own way to authorize, with this person in front of it."""
-        about = OAuthClientMetadata(client_name="test", redirect_uris=[REDIRECT], token_endpoint_auth_method="none")
+        about = OAuthClientMetadata(client_name="test", redirect_uris=[BACK], token_endpoint_auth_method="none")
         return OAuthClientProvider(url, about, wallet, self.go, self.back)
 
 
@@ -108,7 +111,7 @@ async def connected(url: str, auth: httpx2.Auth, mode: str = "auto") -> AsyncIte
 async def told(client: Client, tool: str, **arguments: Any) -> str:
     result = await client.call_tool(tool, arguments)
     assert not result.is_error, result
-    return "".join(block.text for block in result.content)
+    return text_of(*result.content)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -134,7 +137,7 @@ async def test_the_official_client_asks_for_more_when_a_tool_needs_more(ward: Wa
     """As a client that the provider knows: one that registers by itself does so for what it knew to ask for then."""
     wallet, ada, url = Wallet(), Person("ada"), f"{ward.base}/mcp"
     wallet.client = OAuthClientInformationFull(
-        client_id="app-RS256", redirect_uris=[REDIRECT], token_endpoint_auth_method="none", issuer=provider.issuer
+        client_id="app-RS256", redirect_uris=[BACK], token_endpoint_auth_method="none", issuer=provider.issuer
     )
     async with connected(url, ada.provider(url, wallet), mode) as client:
         assert "ada" in await told(client, "whoami")

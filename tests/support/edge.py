@@ -21,6 +21,7 @@ from mcpward.ingress.listener import Listener, Timeouts
 from mcpward.ingress.peer import PeerResolver
 from mcpward.ingress.routes import Address, Routes
 from support.clock import ManualClock
+from support.waiting import SOON_S, soon
 
 Serve = Callable[[Arrival, ResponseStream], Coroutine[Any, Any, Reply]]
 ORIGIN = b"https://app.example"
@@ -29,7 +30,6 @@ PATIENCE = Timeouts(
     max_connections=5000, max_held=1 << 20,
 )  # fmt: skip
 BOTH = "application/json, text/event-stream"
-_SOON_S = 5.0
 
 
 class Inside:
@@ -75,17 +75,17 @@ class Peer:
 
     async def until(self, end: bytes) -> bytes:
         """Read up to these bytes."""
-        return await asyncio.wait_for(self.reader.readuntil(end), _SOON_S)
+        return await asyncio.wait_for(self.reader.readuntil(end), SOON_S)
 
     async def answer(self) -> bytes:
         """Read one answer with a length, whole."""
         head = await self.until(b"\r\n\r\n")
         length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0] or 0)
-        return head + await asyncio.wait_for(self.reader.readexactly(length), _SOON_S)
+        return head + await asyncio.wait_for(self.reader.readexactly(length), SOON_S)
 
     async def rest(self) -> bytes:
         """Read until the other side has closed."""
-        return await asyncio.wait_for(self.reader.read(), _SOON_S)
+        return await asyncio.wait_for(self.reader.read(), SOON_S)
 
     def hold(self) -> None:
         """Read nothing from now on."""
@@ -164,10 +164,3 @@ class Edge:
 def patience(**changes: Any) -> Timeouts:
     """Return the usual patience with some changes."""
     return structs.replace(PATIENCE, **changes)
-
-
-async def soon(holds: Callable[[], bool], seconds: float = _SOON_S) -> None:
-    """Let the loop run until something is so."""
-    async with asyncio.timeout(seconds):
-        while not holds():  # noqa: ASYNC110  # what is waited for is the loop's own work
-            await asyncio.sleep(0.001)

@@ -177,7 +177,7 @@ def read(answer: Answer) -> Said:
     policies, standings = (_named(answer.headers.get(name, "")) for name in ("ratelimit-policy", "ratelimit"))
     wait = answer.headers.get("retry-after")
     return Said(
-        answer.status, reason, text, {name: _number(item, "r") for name, item in standings.items()}, policies,
+        answer.status, reason, text, {name: number(item, "r") for name, item in standings.items()}, policies,
         standings, None if wait is None else int(wait), body,
     )  # fmt: skip
 
@@ -189,7 +189,8 @@ def _named(text: str) -> dict[str, Item]:
     return {str(item.value): item for item in items}
 
 
-def _number(item: Item, key: str) -> int:
+def number(item: Item, key: str) -> int:
+    """Return a parameter that is an integer."""
     value = item.parameters[key]
     assert type(value) is int
     return value

@@ -4,7 +4,8 @@ import asyncio
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 
-from mcpward.crypto.envelope import Envelope, EnvelopeRefused
+from mcpward.crypto.aead import SealRefused
+from mcpward.crypto.envelope import Envelope
 from mcpward.crypto.keyring import KeyRing
 from mcpward.messaging.bus.outbox import BusMessage
 from mcpward.messaging.bus.worker_bus import WorkerBus
@@ -23,7 +24,7 @@ class Seal:
     def open(self, text: str, aad: bytes) -> bytes | None:
         try:
             return self._envelope.open(urlsafe_b64decode(text), aad)
-        except (EnvelopeRefused, ValueError):
+        except (SealRefused, ValueError):
             return None
 
 

@@ -84,6 +84,11 @@ class Outside:
         for writer in self._writers:
             writer.close()
 
+    def abort(self) -> None:
+        """End every connection, and wait for no answer of the other side."""
+        for writer in self._writers:
+            writer.transport.abort()
+
 
 @asynccontextmanager
 async def outside(
@@ -100,23 +105,21 @@ async def outside(
     finally:
         server.close()
         there.hang_up()
+        if tls is not None:  # its end would wait for the other side's, which may be in another process
+            there.abort()
         await asyncio.sleep(0)
 
 
-def certificate_for(name: str, folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """Sign a certificate for a name or address with itself; give the server's context and one that trusts it."""
+def certificate_for(name: str, folder: Path, *more: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Sign a certificate for names or addresses with itself; give the server's context and one that trusts it."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "outside")])
     now = dt.datetime.now(dt.UTC)
-    try:
-        alternative: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(name))
-    except ValueError:
-        alternative = x509.DNSName(name)
     made = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
     made = (
         made.serial_number(1).not_valid_before(now - dt.timedelta(days=1)).not_valid_after(now + dt.timedelta(days=1))
     )
-    made = made.add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
+    made = made.add_extension(x509.SubjectAlternativeName(list(map(_alternative, (name, *more)))), critical=False)
     pem = serialization.Encoding.PEM
     public, private = folder / "outside.pem", folder / "outside.key"
     public.write_bytes(made.sign(key, hashes.SHA256()).public_bytes(pem))
@@ -125,6 +128,13 @@ def certificate_for(name: str, folder: Path) -> tuple[ssl.SSLContext, ssl.SSLCon
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(public, private)
     return server, ssl.create_default_context(cafile=str(public))
+
+
+def _alternative(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
 
 
 class Names(asyncio.DatagramProtocol):

@@ -79,13 +79,13 @@ class Official:
                 noted.append(progress)
 
         result = await self.client.call_tool(tool, arguments, progress_callback=note if noted is not None else None)
-        return _text_of(*result.content)
+        return text_of(*result.content)
 
     async def read(self, uri: str) -> str:
-        return _text_of((await self.client.read_resource(uri)).contents[0])
+        return text_of((await self.client.read_resource(uri)).contents[0])
 
     async def prompt(self) -> str:
-        return _text_of((await self.client.get_prompt(PROMPT, ARGUMENTS)).messages[0].content)
+        return text_of((await self.client.get_prompt(PROMPT, ARGUMENTS)).messages[0].content)
 
     async def complete(self) -> list[str]:
         return (await self.client.complete(REFERENCE, {"name": "arg1", "value": "par"})).completion.values
@@ -125,13 +125,13 @@ class Fast:
                 noted.append(progress)
 
         result = await self.client.call_tool(tool, arguments, progress_handler=note, meta=meta)
-        return _text_of(*result.content)
+        return text_of(*result.content)
 
     async def read(self, uri: str) -> str:
-        return _text_of((await self.client.read_resource(uri))[0])
+        return text_of((await self.client.read_resource(uri))[0])
 
     async def prompt(self) -> str:
-        return _text_of((await self.client.get_prompt(PROMPT, ARGUMENTS)).messages[0].content)
+        return text_of((await self.client.get_prompt(PROMPT, ARGUMENTS)).messages[0].content)
 
     async def complete(self) -> list[str]:
         return (await self.client.complete(REFERENCE, {"name": "arg1", "value": "par"})).values
@@ -158,7 +158,7 @@ async def _told_of(guide: Guide) -> str:
     return guide.changes[0]
 
 
-def _text_of(*parts: object) -> str:
+def text_of(*parts: object) -> str:
     """Return the text of what is text, as all of it should be."""
     texts = [part.text for part in parts if isinstance(part, TextContent | TextResourceContents)]
     assert len(texts) == len(parts), parts

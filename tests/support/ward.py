@@ -140,6 +140,8 @@ class Ward:
         self.base = f"http://127.0.0.1:{port}"
         self.process: forked.Started | subprocess.Popen[bytes] | None = None
         self.key = ""
+        #: Further keys and secrets that a fixture makes, by the names that its tests have for them.
+        self.credentials: dict[str, str] = {}
         self.extra_env: dict[str, str] = {}
         self.open_files: int | None = None
 
@@ -160,6 +162,12 @@ class Ward:
         return self.cli(*words).stdout.strip()
 
     # ---- the process ----
+
+    @property
+    def running(self) -> forked.Started | subprocess.Popen[bytes]:
+        """Its process, which a test has started and not yet let go."""
+        assert self.process is not None, "the site was not started"
+        return self.process
 
     def start(self) -> "Ward":
         """Start serving and wait until it is ready."""

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import httpx2
 
@@ -37,7 +37,7 @@ LAVISH_SERVER: Mapping[str, Any] = (
 Given = Mapping[str, Any]
 
 
-def until(leases: Callable[[], T], seconds: float = 5.0, pause_s: float = 0.05) -> T:
+def until(leases: Callable[[], T | Literal[False] | None], seconds: float = 5.0, pause_s: float = 0.05) -> T:
     """Ask again until the answer is true, and return it; an answer that stays untrue fails the test.
 
     Not oftener than a few times while a worker learns of a new key: ten wrong ones would lock the address out.
@@ -100,6 +100,13 @@ def handed_out(ward: Ward, pattern: re.Pattern[str] = KEY) -> str:
     """Return the first key (or URL) that the first start left in a file, or an empty text."""
     found = pattern.search(first_credentials(ward))
     return found[0] if found else ""
+
+
+def secret_in(text: str, pattern: re.Pattern[str] = SECRET_URL) -> str:
+    """Return the secret of the first URL in a text."""
+    found = pattern.search(text)
+    assert found is not None, f"no secret URL is in {text!r}"
+    return found[1]
 
 
 def aged_key(ward: Ward, days: float, server: str = "bench") -> str:

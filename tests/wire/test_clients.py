@@ -1,6 +1,7 @@
 """Requests as clients of many makes send them: within the RFCs and the revisions, and not as we would write them."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,13 +76,16 @@ def rpc(method: str, params: Any = None) -> bytes:
 
 
 def ask(
-    ward: Ward, body: bytes | None = None, *, verb: str = "POST", path: str = "/mcp", host: str | None = None,
-    key: bool = True, **fields: str | None,
+    ward: Ward, body: bytes | None = None, own: Mapping[str, str] | None = None, *, verb: str = "POST",
+    path: str = "/mcp", host: str | None = None, key: bool = True, **fields: str | None,
 ) -> Answer:  # fmt: skip
-    """Send a request and return its answer; a field that is None is left out."""
+    """Send a request and return its answer. ``own`` are header fields by their names; a field that is None is left
+    out.
+    """
     given: dict[str, str | None] = {"content-type": "application/json", "accept": ACCEPT} if body is not None else {}
     if key:
         given["authorization"] = f"Bearer {ward.key}"
+    given |= own or {}
     given |= {name.replace("_", "-"): said for name, said in fields.items()}
     lines = [(name, said) for name, said in given.items() if said is not None]
     data = request(ward.port, verb, path, lines, body or b"", host=host, framed="content-length" not in given)
@@ -119,28 +123,28 @@ def test_initialize_negotiates_by_its_body_whatever_its_version_header_says(ward
 @pytest.mark.parametrize("left_out", [("clientInfo",), ("capabilities",), ("clientInfo", "capabilities")])
 def test_a_client_that_does_not_introduce_itself_gets_a_session(ward, left_out):
     answer = ask(ward, rpc("initialize", {name: said for name, said in INITIALIZE.items() if name not in left_out}))
-    own = {"mcp_session_id": answer.headers["mcp-session-id"]}
-    assert "tools" in ask(ward, rpc("tools/list"), **own).json()["result"]
+    own = {"mcp-session-id": answer.headers["mcp-session-id"]}
+    assert "tools" in ask(ward, rpc("tools/list"), own).json()["result"]
 
 
 @pytest.mark.parametrize("method", ["ping", "tools/list"])
 def test_empty_objects_may_come_as_empty_arrays_as_php_writes_them(ward, method):
     said = INITIALIZE | {"capabilities": [], "clientInfo": [], "_meta": []}
-    own = {"mcp_session_id": ask(ward, rpc("initialize", said)).headers["mcp-session-id"]}
+    own = {"mcp-session-id": ask(ward, rpc("initialize", said)).headers["mcp-session-id"]}
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": []}).encode()
-    assert "result" in ask(ward, body, **own).json()
-    called = ask(ward, rpc("tools/call", {"name": "now", "arguments": [], "_meta": []}), **own).json()
+    assert "result" in ask(ward, body, own).json()
+    called = ask(ward, rpc("tools/call", {"name": "now", "arguments": [], "_meta": []}), own).json()
     assert called["result"]["content"][0]["text"] == "now"
-    told = ask(ward, rpc("tools/call", {"name": "echo", "arguments": []}), **own).json()["result"]
+    told = ask(ward, rpc("tools/call", {"name": "echo", "arguments": []}), own).json()["result"]
     assert told["isError"] is True
     assert "text: required: a string" in told["content"][0]["text"]
-    answer = ask(ward, rpc("tools/call", {"name": "now", "arguments": [1]}), **own).json()
+    answer = ask(ward, rpc("tools/call", {"name": "now", "arguments": [1]}), own).json()
     assert answer["error"]["data"]["problems"] == [{"path": "arguments", "rule": "an object"}]
 
 
 def test_what_can_be_done_about_a_withheld_result_is_said_once(ward):
-    own = {"mcp_session_id": session(ward)["mcp-session-id"]}
-    (block,) = ask(ward, rpc("tools/call", {"name": "unfit"}), **own).json()["result"]["content"]
+    own = {"mcp-session-id": session(ward)["mcp-session-id"]}
+    (block,) = ask(ward, rpc("tools/call", {"name": "unfit"}), own).json()["result"]["content"]
     assert block["text"].count("try other arguments") == 1
 
 
@@ -158,9 +162,9 @@ def test_a_probing_get_is_asked_for_a_credential_and_then_told_that_there_is_no_
 
 
 def test_a_get_within_a_session_must_read_events(ward):
-    own = fields(session(ward))
+    own = session(ward)
     for accept in (None, "application/json", "*/*", "text/event-stream;q=0"):
-        assert ask(ward, verb="GET", accept=accept, **own).status == 406
+        assert ask(ward, None, own, verb="GET", accept=accept).status == 406
 
 
 @pytest.mark.parametrize(
@@ -261,7 +265,7 @@ def test_a_credential_is_read_as_the_rfcs_and_people_write_it_on_a_known_connect
 def test_a_large_body_is_read_from_whoever_is_known_by_any_of_these_spellings(ward):
     body, own = modern_request("tools/call", {"name": "echo", "arguments": {"text": "x" * 200_000}}, name="echo")
     for shown in (f"Bearer   {ward.key}", ward.key, f'Bearer "{ward.key}"'):
-        assert ask(ward, json.dumps(body).encode(), authorization=shown, **fields(own)).status == 200
+        assert ask(ward, json.dumps(body).encode(), own, authorization=shown).status == 200
 
 
 @pytest.mark.parametrize(
@@ -274,14 +278,8 @@ def test_attack_32_no_other_spelling_lets_anybody_in(ward, shown):
 # ---- resources -----------------------------------------------------------------------------------------------------
 
 
-def fields(headers: dict[str, str]) -> dict[str, str]:
-    return {name.replace("-", "_"): said for name, said in headers.items()}
-
-
-def read(ward: Ward, uri: str, own: dict[str, str], **headers: str) -> Any:
-    return ask(
-        ward, rpc("resources/read", {"uri": uri}), **{n.replace("-", "_"): s for n, s in own.items()}, **headers
-    ).json()
+def read(ward: Ward, uri: str, own: dict[str, str]) -> Any:
+    return ask(ward, rpc("resources/read", {"uri": uri}), own).json()
 
 
 @pytest.mark.parametrize(
@@ -298,10 +296,10 @@ def test_raw_and_escaped_spellings_of_a_uri_are_one(ward, uri, name):
     assert content["uri"].isascii()
     assert " " not in content["uri"]
     body, headers = modern_request("resources/read", {"uri": uri}, name=content["uri"])
-    answer = ask(ward, json.dumps(body).encode(), **fields(headers))
+    answer = ask(ward, json.dumps(body).encode(), headers)
     assert answer.json()["result"]["contents"][0]["text"] == name
     headers["mcp-name"] = content["uri"] + "y"
-    answer = ask(ward, json.dumps(body).encode(), **fields(headers))
+    answer = ask(ward, json.dumps(body).encode(), headers)
     assert answer.json()["error"]["data"]["reason"] == "header-mismatch"
 
 
@@ -319,13 +317,13 @@ def test_what_is_no_uri_is_unknown(ward, uri):
 
 
 def test_lists_have_the_escaped_spelling_and_completions_take_both(ward):
-    own = fields(session(ward))
-    templates = ask(ward, rpc("resources/templates/list"), **own).json()["result"]["resourceTemplates"]
+    own = session(ward)
+    templates = ask(ward, rpc("resources/templates/list"), own).json()["result"]["resourceTemplates"]
     uris = [one["uriTemplate"] for one in templates]
     assert uris == ["docs://caf%C3%A9/{name}", "docs://my%20caf%C3%A9/{name}"]
     for uri in (uris[1], "docs://my café/{name}"):
         params = {"ref": {"type": "ref/resource", "uri": uri}, "argument": {"name": "name", "value": "a"}}
-        assert ask(ward, rpc("completion/complete", params), **own).json()["result"]["completion"]["values"] == ["a1"]
+        assert ask(ward, rpc("completion/complete", params), own).json()["result"]["completion"]["values"] == ["a1"]
 
 
 # ---- hosts and origins ---------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from support.issuer import Issuer, listening
 from support.raw import Answer
 from support.talk import Talker
 from support.ward import Ward, modern_request, text_of
-from support.wire import SECRET_URL, Session, first_credentials, reason_of, rows, site, until
+from support.wire import Session, first_credentials, reason_of, rows, secret_in, site, until
 
 CAN_ASK: dict[str, Any] = {"elicitation": {"form": {}}}
 TOOL = '''
@@ -26,9 +26,10 @@ async def purge(what: str) -> str:
 def ward(tmp_path_factory):
     modes = {"servers.open.mode": "public", "servers.hidden.mode": "unlisted"}
     with site(tmp_path_factory.mktemp("consent"), modes, servers=("bench", "open", "hidden")) as ward:
-        ward.plain = ward.create_key("bench", name="plain")
-        ward.waived = ward.cli("key", "create", "-s", "bench", "-n", "waived", "--may-confirm").stdout.strip()
-        until(lambda: ward.call("echo", {"text": "a"}, path="/bench/mcp", key=ward.waived).status_code == 200, 2.0, 0.3)
+        ward.credentials["plain"] = ward.create_key("bench", name="plain")
+        waived = ward.cli("key", "create", "-s", "bench", "-n", "waived", "--may-confirm").stdout.strip()
+        ward.credentials["waived"] = waived
+        until(lambda: ward.call("echo", {"text": "a"}, path="/bench/mcp", key=waived).status_code == 200, 2.0, 0.3)
         yield ward
 
 
@@ -48,12 +49,12 @@ def key_id(key: str) -> str:
 
 
 def test_a_client_that_cannot_ask_is_told_so_and_what_to_do(ward):
-    answer = ward.call("careful", path="/bench/mcp", key=ward.plain)
+    answer = ward.call("careful", path="/bench/mcp", key=ward.credentials["plain"])
     assert reason_of(answer) == "consent-missing"
     told = text_of(answer)
     assert told.startswith("the tool needs a person's approval: this client cannot ask a person. Use a client that can")
     assert "mcpward key edit ID --may-confirm" in told
-    session = Session(ward, key=ward.plain, path="/bench/mcp")
+    session = Session(ward, key=ward.credentials["plain"], path="/bench/mcp")
     assert text_of(session.call("careful")) == told
     assert last(ward, "reason = 'consent-missing'")["consent"] is None
 
@@ -61,46 +62,47 @@ def test_a_client_that_cannot_ask_is_told_so_and_what_to_do(ward):
 @pytest.mark.parametrize("era", ["modern", "legacy"])
 def test_a_key_that_may_confirm_runs_it_and_each_run_is_on_record(ward, era):
     if era == "modern":
-        answer = ward.call("careful", path="/bench/mcp", key=ward.waived)
+        answer = ward.call("careful", path="/bench/mcp", key=ward.credentials["waived"])
     else:
-        answer = Session(ward, key=ward.waived, path="/bench/mcp").call("careful")
+        answer = Session(ward, key=ward.credentials["waived"], path="/bench/mcp").call("careful")
     assert text_of(answer) == "done with care"
     row = last(ward, f"era = '{era}' AND outcome = 'ok'")
-    assert (row["consent"], row["key_id"]) == ("key", key_id(ward.waived))
+    assert (row["consent"], row["key_id"]) == ("key", key_id(ward.credentials["waived"]))
     assert "ok, consent waived by key" in ward.cli("log", "--tool", "careful").stdout
     assert '"consent": "key"' in ward.cli("log", "--tool", "careful", "--json").stdout.replace('":"', '": "')
 
 
 @pytest.mark.parametrize("action", ["decline", "cancel", "accept"])
 def test_a_client_that_can_ask_is_asked_whatever_its_key_may(ward, action):
-    first = asked(ward, ward.waived)
+    first = asked(ward, ward.credentials["waived"])
     assert first["resultType"] == "input_required"
     (key,) = first["inputRequests"]
     content = {"content": {"confirm": False}} if action == "accept" else {}
     again = {"inputResponses": {key: {"action": action} | content}, "requestState": first["requestState"]}
-    result = asked(ward, ward.waived, **again)
+    result = asked(ward, ward.credentials["waived"], **again)
     assert result["isError"]
     assert "the person declined" in result["content"][0]["text"]
-    first = asked(ward, ward.waived)
+    first = asked(ward, ward.credentials["waived"])
     yes = {"action": "accept", "content": {"confirm": True}}
-    result = asked(ward, ward.waived, inputResponses={key: yes}, requestState=first["requestState"])
+    result = asked(ward, ward.credentials["waived"], inputResponses={key: yes}, requestState=first["requestState"])
     assert result["content"][0]["text"] == "done with care"
     until(lambda: rows(ward, "tool = 'careful' AND outcome = 'ok'")[-1]["consent"] is None)
 
 
 def test_a_question_that_was_put_is_not_waived_by_asking_again_without_the_capability(ward):
     """A caller's capabilities are only its claim; with a key that may not confirm it opens nothing."""
-    first = asked(ward, ward.plain)
+    first = asked(ward, ward.credentials["plain"])
     (key,) = first["inputRequests"]
-    for capabilities in ({}, {"sampling": {}}, {"elicitation": {"url": {}}}):
+    nothing_to_ask_with: list[dict[str, Any]] = [{}, {"sampling": {}}, {"elicitation": {"url": {}}}]
+    for capabilities in nothing_to_ask_with:
         yes = {"action": "accept", "content": {"confirm": True}}
         for more in ({}, {"inputResponses": {key: yes}}):
-            result = asked(ward, ward.plain, capabilities, **more)
+            result = asked(ward, ward.credentials["plain"], capabilities, **more)
             assert result["content"][0]["_meta"]["mcpward/reason"] == "consent-missing"
 
 
 def test_a_session_whose_client_can_ask_is_asked_too(ward):
-    talker = Talker(ward, ward.waived, path="/bench/mcp", capabilities={"elicitation": {}})
+    talker = Talker(ward, ward.credentials["waived"], path="/bench/mcp", capabilities={"elicitation": {}})
     with talker.line() as line, talker.call(line, "careful") as (_, events), talker.line() as other:
         said = (event.data for event in events if event.data is not None)
         question = next(message for message in said if message.get("method") == "elicitation/create")
@@ -111,9 +113,9 @@ def test_a_session_whose_client_can_ask_is_asked_too(ward):
 
 @pytest.mark.parametrize("server", ["open", "hidden"])
 def test_callers_without_a_credential_of_their_own_are_never_waived(ward, server):
-    secret = SECRET_URL.search(first_credentials(ward))[1]
+    secret = secret_in(first_credentials(ward))
     path = f"/hidden/mcp/{secret}" if server == "hidden" else "/open/mcp"
-    answer = ward.call("careful", path=path, key="", headers={"authorization": f"Bearer {ward.waived}"})
+    answer = ward.call("careful", path=path, key="", headers={"authorization": f"Bearer {ward.credentials['waived']}"})
     assert reason_of(answer) == "consent-missing"
     assert "operator" not in text_of(answer)
 

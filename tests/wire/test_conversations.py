@@ -219,8 +219,7 @@ def test_a_task_of_one_worker_is_seen_answered_and_cancelled_at_the_other(ward, 
     until(lambda: "began long" in notes(ward))
     assert result_of(there.modern("tasks/cancel", task))["resultType"] == "complete"
     until(lambda: "cancelled long" in notes(ward), 3.0)
-    for line in (here, there):
-        until(lambda line=line: result_of(line.modern("tasks/get", task))["status"] == "cancelled")
+    until(lambda: all(result_of(line.modern("tasks/get", task))["status"] == "cancelled" for line in (here, there)))
 
 
 def test_a_listener_to_a_task_hears_of_it_from_the_other_worker(lines):

@@ -88,11 +88,16 @@ def test_a_damaged_database_is_told_in_one_line_and_left_as_it_is(ward, how, wor
     assert prints(data) == before
 
 
+def _folder_instead(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
 MASTER: dict[str, Callable[[Path], object]] = {
     "empty": lambda path: path.write_text(""),
     "no key": lambda path: path.write_text("this is no key\n"),
     "readable by others": lambda path: path.chmod(0o644),
-    "a folder": lambda path: (path.unlink(), path.mkdir()),
+    "a folder": _folder_instead,
 }
 
 

@@ -54,12 +54,12 @@ def test_a_stop_while_it_starts_is_a_clean_one_and_leaves_nobody(tmp_path, worke
 def test_a_call_in_flight_finishes_and_nobody_new_comes_in(tmp_path, workers):
     with site(tmp_path, {"site.workers": workers}) as ward:
         calls = [InFlight(ward, f"call {at}", 2.0) for at in range(4)]
-        ward.process.terminate()
+        ward.running.terminate()
         until(lambda: refuses_connections(ward), 1.5)
         assert "ended call 0" not in notes(ward)
         assert [text_of(call.answered()) for call in calls] == ["done"] * 4
         assert {call.answered().headers["connection"] for call in calls} == {"close"}
-        assert ward.process.wait(10) == 0
+        assert ward.running.wait(10) == 0
         assert refuses_connections(ward)
         written = rows(ward, "tool = 'work'")
         assert [(row["outcome"], row["status"]) for row in written] == [("ok", 200)] * 4
@@ -70,20 +70,20 @@ def test_a_connection_that_stayed_open_gets_no_second_answer(tmp_path):
     with site(tmp_path) as ward, ward.client() as client:
         assert client.get("/healthz").status_code == 200
         call = InFlight(ward, "last", 1.5)
-        ward.process.terminate()
+        ward.running.terminate()
         until(lambda: refuses_connections(ward), 1.0)
         with pytest.raises(httpx2.HTTPError):
             client.get("/healthz")
         assert text_of(call.answered()) == "done"
-        assert ward.process.wait(10) == 0
+        assert ward.running.wait(10) == 0
 
 
 def test_a_call_that_takes_longer_than_the_drain_is_cancelled_and_told_so(tmp_path):
     with site(tmp_path, {"site.drain_s": 1.0}) as ward:
         call = InFlight(ward, "endless", 25.0)
         began = time.monotonic()
-        ward.process.terminate()
-        assert ward.process.wait(20) == 0
+        ward.running.terminate()
+        assert ward.running.wait(20) == 0
         assert time.monotonic() - began < 15.0  # and not the tool's 25
         answer = call.answered()
         assert (answer.status_code, reason_of(answer)) == (503, "busy")
@@ -117,13 +117,13 @@ def test_open_streams_end_at_once_while_a_call_in_flight_finishes(tmp_path, work
         legacy = [opened(stack, ward) for _ in range(5)]
         modern = [opened(stack, ward, {"toolsListChanged": True}) for _ in range(5)]
         call = InFlight(ward, "call", 3.0)
-        ward.process.terminate()
+        ward.running.terminate()
         ends = [exhausted(line) for line in (*legacy, *modern)]
         assert "ended call" not in notes(ward)
         assert ends[:5] == [b"0\r\n\r\n"] * 5
         assert all(b'"resultType":"complete"' in end and end.endswith(b"\n\n\r\n0\r\n\r\n") for end in ends[5:])
         assert text_of(call.answered()) == "done"
-        assert ward.process.wait(10) == 0
+        assert ward.running.wait(10) == 0
         assert "Traceback" not in ward.log()
 
 
@@ -152,7 +152,7 @@ def test_ready_turns_to_unready_while_it_drains(tmp_path):
         with socket.create_connection(("127.0.0.1", ward.port)) as line:
             line.sendall(f"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1:{ward.port}\r\n".encode())
             until(lambda: ward.post(b"{}").status_code == 401)  # so the half of a request above has been read
-            ward.process.terminate()
+            ward.running.terminate()
             until(lambda: refuses_connections(ward), 1.0)
             line.sendall(b"\r\n")
             answer = line.recv(65536)
@@ -197,8 +197,8 @@ def test_threads_that_never_return_keep_no_process_from_its_end(tmp_path):
         stack.close()  # they hang up
         until(lambda: "mcpward_tool_threads_abandoned 6.0" in metrics_of(ward))
         assert "mcpward_tool_threads_busy 6.0" in metrics_of(ward)
-        ward.process.terminate()
-        assert ward.process.wait(20) == 0
+        ward.running.terminate()
+        assert ward.running.wait(20) == 0
         assert "Traceback" not in ward.log()
 
 

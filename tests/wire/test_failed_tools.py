@@ -8,10 +8,11 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from functools import partial
 
 import pytest
 
-from support.ward import environment, serving, text_of
+from support.ward import Ward, environment, serving, text_of
 from support.wire import until
 
 TOOLS = '''
@@ -112,10 +113,14 @@ def test_a_read_only_tool_that_changes_something_is_told_at_the_start_with_its_l
     assert not [one for one in events if "'add'" in one["event"]]
 
 
+def logged(ward: Ward, error_id: str) -> str:
+    return ward.cli("log", "--error-id", error_id, check=False).stdout
+
+
 def test_a_person_who_was_told_an_error_id_finds_the_call_by_it(ward):
     known, _ = failed(ward, "find", name="x")
     for spelt in (known, f"(error {known.upper()})"):
-        said = until(lambda spelt=spelt: ward.cli("log", "--error-id", spelt, check=False).stdout)
+        said = until(partial(logged, ward, spelt))
         _, call = said.splitlines()
         assert "tools/call find" in call
         assert f"tool-failed (error {known})" in call

@@ -234,9 +234,9 @@ def test_a_worker_that_takes_the_place_of_another_and_does_not_start_says_why_an
         two_workers(ward)
         ward.start()
         (tmp_path / "break").touch()
-        os.kill(max(children(ward.process.pid)), signal.SIGKILL)  # the first one tried the source
+        os.kill(max(children(ward.running.pid)), signal.SIGKILL)  # the first one tried the source
         until(lambda: "a worker cannot start" in ward.log(), 20)
-        assert ward.process.poll() is None
+        assert ward.running.poll() is None
         told = next(json.loads(line) for line in ward.log().splitlines() if "a worker cannot start" in line)
         assert told["what"] == "the lifespan of server 'demo' failed: OSError: no way"
         assert told["where"] == "tools.py:8"

@@ -2,22 +2,25 @@
 
 import json
 from contextlib import ExitStack
+from functools import partial
 from itertools import cycle, islice
+from typing import Any
 
 import pytest
 
-from support.limited import PRICES, PROXIED, Said, Voice, limited
+from support.limited import PRICES, PROXIED, Said, Voice, limited, number
 from support.redis import RedisServer
 from support.volley import answers, call_bytes, create_keys, lines
+from support.ward import Ward
 from support.wire import metric, rows, until
 
 _TIGHT = ("class", "quota", "total", "caller", "budget", "repeat")
 _SERVERS = dict.fromkeys((*_TIGHT, "plain", "shadow", "left", "right", "loops"), "api-key")
 #: Few in an hour and many at once: nothing comes back while a test looks at what remains.
 _WIDE = "10/hour burst 300"
-_SETTINGS = (
+_SETTINGS: dict[str, Any] = (
     {f"servers.{name}.limits.read": _WIDE for name in _SERVERS}
-    | PRICES
+    | dict(PRICES)
     | {
         "limits.caller": "40/hour",
         "budgets.tight.rate": "3/hour",
@@ -57,10 +60,16 @@ def ward(request, tmp_path_factory):
             stack.callback(store.kill)
             settings |= {"limits.counters": store.start().url, "limits.counters_timeout_s": 5.0}
         ward = stack.enter_context(limited(folder / "site", settings, _SERVERS, start=False))
-        ward.fresh = iter(create_keys(ward, 60, "*", "--class", "destructive"))
-        ward.slow = create_keys(ward, 1, "*", "--rate", "3/hour")[0]
+        made = create_keys(ward, 60, "*", "--class", "destructive")
+        ward.credentials = {f"fresh {at}": key for at, key in enumerate(made)}
+        (ward.credentials["slow"],) = create_keys(ward, 1, "*", "--rate", "3/hour")
         ward.start()
         yield ward
+
+
+def fresh(ward: Ward) -> str:
+    """Take a key that no call has used."""
+    return ward.credentials.pop(next(name for name in ward.credentials if name.startswith("fresh")))
 
 
 @pytest.fixture
@@ -69,7 +78,7 @@ def voice(ward):
     opened = []
 
     def open_(server: str, key: str = "") -> Voice:
-        opened.append(Voice(ward, key or next(ward.fresh), f"/{server}/mcp"))
+        opened.append(Voice(ward, key or fresh(ward), f"/{server}/mcp"))
         return opened[-1]
 
     yield open_
@@ -102,7 +111,7 @@ def ask_until_refused(voice: Voice, tool: str = "echo", **arguments: object) -> 
     ],
 )
 def test_a_refusal_names_its_limit_and_charges_no_other(ward, voice, server: str, tool: str, name: str, most: int):
-    caller = voice(server, ward.slow if name == "key" else "")
+    caller = voice(server, ward.credentials["slow"] if name == "key" else "")
     passed, refused = ask_until_refused(caller, tool)
     assert len(passed) == most
     assert (refused.status, refused.reason) == (429, "rate-exceeded")
@@ -111,7 +120,7 @@ def test_a_refusal_names_its_limit_and_charges_no_other(ward, voice, server: str
     assert len(refused.remaining) >= 2, "nothing else was there to be charged"
     for _ in range(5):
         again = caller(tool)
-        assert again.remaining == refused.remaining == passed[-1].remaining | {name: 0}
+        assert again.remaining == refused.remaining == {**passed[-1].remaining, name: 0}
 
 
 def used(ward, limit: str) -> int:
@@ -180,7 +189,7 @@ def test_a_circle_of_calls_is_a_loop_too_and_a_way_out_of_it_is_open(voice, peri
 
 def test_each_conversation_of_a_key_has_its_own_repetitions_and_all_together_have_a_few_times_as_many(ward, voice):
     """Many agents share one key. A client that makes up a conversation for each call is stopped as a caller."""
-    key = next(ward.fresh)
+    key = fresh(ward)
     agents = [voice("repeat", key) for _ in range(5)]
     said = [[agent(text="the same").passed for _ in range(4)] for agent in agents]
     assert said == [[True, True, True, False]] * 4 + [[False] * 4]
@@ -266,9 +275,9 @@ def test_a_limit_that_is_not_enforced_lets_pass_and_is_recorded(ward, voice):
     assert ["repeat" in one for one in meant] == [False] * 3 + [True] * 3
     assert {row["outcome"] for row in found} == {"ok"}
     assert {row["limit_name"] for row in found} == {None}
-    for name, times in (("read", 4), ("budget-dark", 5), ("repeat", 3)):
-        until(lambda name=name, times=times: metric(
-            ward, "mcpward_limit_would_refuse_total", server="shadow", limit=name) == times)  # fmt: skip
+    would = {"read": 4, "budget-dark": 5, "repeat": 3}
+    refusals = partial(metric, ward, "mcpward_limit_would_refuse_total", server="shadow")
+    until(lambda: {name: refusals(limit=name) for name in would} == would)
 
 
 # ---- what the answers say -------------------------------------------------------------------------------------------
@@ -282,10 +291,11 @@ def test_the_fields_of_a_refusal_parse_as_structured_fields(ward, voice):
         assert set(refused.policies) == set(refused.standings) > {"read"}
         for policy in refused.policies.values():
             assert {"q", "w"} <= set(policy.parameters)
-            assert all(type(policy.parameters[name]) is int and policy.parameters[name] >= 1 for name in "qw")
+            assert all(number(policy, name) >= 1 for name in "qw")
         for standing in refused.standings.values():
-            assert standing.parameters["r"] >= 0
-            assert standing.parameters["t"] >= 0
+            assert number(standing, "r") >= 0
+            assert number(standing, "t") >= 0
+        assert refused.retry_after_s is not None
         assert refused.retry_after_s >= 1
         assert refused.body["id"] == 4
 
@@ -302,7 +312,7 @@ def test_the_record_names_the_limit_that_refused(ward, voice):
 
 def test_of_parallel_calls_that_draw_on_several_limits_the_tightest_says_how_many(ward):
     """200 at once, and no other limit has paid for those that were refused."""
-    key = next(ward.fresh)
+    key = fresh(ward)
     with lines([ward.port], 200) as wires:
         datas = [call_bytes(ward.port, key, at, path="/quota/mcp") for at in range(200)]
         found = answers(wires, datas)

@@ -6,7 +6,18 @@ import pytest
 
 from mcpward.core.reasons import Reason
 from support.ward import Ward, modern_request, text_of
-from support.wire import KEY, SECRET_URL, bare_error, exchange, first_credentials, handed_out, reason_of, site, undated
+from support.wire import (
+    KEY,
+    SECRET_URL,
+    bare_error,
+    exchange,
+    first_credentials,
+    handed_out,
+    reason_of,
+    secret_in,
+    site,
+    undated,
+)
 
 ORIGIN = "https://app.example"
 SERVERS = ("open", "hidden", "keyed", "other")
@@ -16,17 +27,17 @@ MODES = {"servers.open.mode": "public", "servers.hidden.mode": "unlisted", "site
 @pytest.fixture(scope="module")
 def ward(tmp_path_factory):
     with site(tmp_path_factory.mktemp("modes"), MODES, servers=SERVERS) as ward:
-        ward.other_key = KEY.findall(first_credentials(ward))[1]
-        ward.secret = SECRET_URL.search(first_credentials(ward))[1]
+        ward.credentials["other key"] = KEY.findall(first_credentials(ward))[1]
+        ward.credentials["secret"] = secret_in(first_credentials(ward))
         yield ward
 
 
 def path_of(ward: Ward, server: str) -> str:
-    return f"/{server}/mcp/{ward.secret}" if server == "hidden" else f"/{server}/mcp"
+    return f"/{server}/mcp/{ward.credentials['secret']}" if server == "hidden" else f"/{server}/mcp"
 
 
 def key_of(ward: Ward, server: str) -> str:
-    return {"keyed": ward.key, "other": ward.other_key}.get(server, "")
+    return {"keyed": ward.key, "other": ward.credentials["other key"]}.get(server, "")
 
 
 def request(
@@ -74,7 +85,7 @@ def test_without_a_key_the_challenge_names_no_error_and_no_metadata(ward):
 def test_every_wrong_key_gets_the_same_answer_to_the_byte(ward):
     last = "A" if ward.key[-1] != "A" else "B"
     fresh = "sk-mcpward-" + "0" * 12 + "_" + "0" * 49
-    wrong = [ward.other_key, ward.key[:-1] + last, ward.key[:-1], ward.key + "A", fresh, "x", ward.secret, "é" * 9]
+    wrong = [*ward.credentials.values(), ward.key[:-1] + last, ward.key[:-1], ward.key + "A", fresh, "x", "é" * 9]
     answers = {
         undated(exchange(ward, request(ward, "/keyed/mcp", "POST", f"Authorization: Bearer {key}"))) for key in wrong
     }
@@ -100,7 +111,7 @@ def test_two_credentials_are_one_too_many(ward, fields):
 
 
 def wrong_paths(ward: Ward) -> list[str]:
-    secret = ward.secret
+    secret = ward.credentials["secret"]
     other = ("A" if secret[0] != "A" else "B") + secret[1:]
     return [
         f"/hidden/mcp/{other}",
@@ -119,13 +130,13 @@ def wrong_paths(ward: Ward) -> list[str]:
 @pytest.mark.parametrize("verb", ["POST", "GET", "DELETE", "PUT", "OPTIONS", "BREW"])
 def test_a_wrong_secret_is_an_unknown_path_to_the_byte(ward, verb):
     # BREW is no method that the parser knows: refused before the path is looked at, the right one as well.
-    paths = wrong_paths(ward) + [f"/hidden/mcp/{ward.secret}"] * (verb == "BREW")
+    paths = wrong_paths(ward) + [f"/hidden/mcp/{ward.credentials['secret']}"] * (verb == "BREW")
     answers = {undated(exchange(ward, request(ward, path, verb))): path for path in paths}
     assert len(answers) == 1, answers
     (answer,) = answers
     assert answer.startswith(b"HTTP/1.1 400 " if verb == "BREW" else b"HTTP/1.1 404 ")
     assert b"\r\ncontent-type: application/json\r\n" in answer
-    assert ward.secret.encode() not in answer
+    assert ward.credentials["secret"].encode() not in answer
 
 
 def test_a_head_request_for_a_wrong_secret_is_as_silent_as_any_other(ward):

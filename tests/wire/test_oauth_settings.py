@@ -340,7 +340,7 @@ def answer(folder: Path, settings: Mapping[str, Any], ask: Callable[[Place], Any
             "site.listen": f"127.0.0.1:{ward.port}", "site.metrics_listen": f"127.0.0.1:{ward.metrics_port}",
             "egress.allow": ["127.0.0.0/8"], f"{MAIN}metadata": issuer.metadata, "servers.demo.source": "own.py",
             "servers.demo.mode": "oauth", f"{OAUTH}issuers": ["main"], f"{OAUTH}required": ["demo:read"],
-        } | settings  # fmt: skip
+        } | dict(settings)  # fmt: skip
         (folder / "own.py").write_text(TOOLS)
         text = "\n".join(lines(given)) + "\n"
         (folder / "mcpward.toml").write_text(text.replace(OTHER, other.metadata).replace(MINE, issuer.metadata))

@@ -20,6 +20,7 @@ from cryptography import x509
 from support.certificate import certificate
 from support.front_proxy import HOST, front_proxy, nginx
 from support.issuer import Issuer, listening
+from support.matches import found
 from support.ports import free_port
 from support.sources import ROOT
 from support.stops import pids, refuses_connections
@@ -143,14 +144,13 @@ def morning(day: Day, client: httpx2.Client, issuer: Issuer) -> None:
     health = httpx2.get(f"{ward.base}/readyz", headers={"host": "10.0.0.7"})
     day.saw("a load balancer asks `/readyz` by the address of the host", health.text)
     shown = first_credentials(ward)
-    key = re.search(r"^sk-mcpward-\w+$", shown, re.MULTILINE)[0]
-    secret = re.search(r"/hidden/mcp/([0-9A-Za-z]{48})$", shown, re.MULTILINE)[1]
+    key = found(r"^sk-mcpward-\w+$", shown, re.MULTILINE)[0]
+    secret = found(r"/hidden/mcp/([0-9A-Za-z]{48})$", shown, re.MULTILINE)[1]
     day.saw("mode api-key, through nginx at `/ai`, without a key", word(call(client, "/ai/orders/mcp")))
     day.saw("… with the key of the first start", word(call(client, "/ai/orders/mcp", key)))
     refused = call(client, "/ai/people/mcp")
-    document = re.search(r'resource_metadata="https://mcp\.example\.com(/\S+?)"', refused.headers["www-authenticate"])[
-        1
-    ]
+    challenge = refused.headers["www-authenticate"]
+    document = found(r'resource_metadata="https://mcp\.example\.com(/\S+?)"', challenge)[1]
     resource = client.get(document).json()["resource"]
     day.saw("mode oauth, without a token", word(refused))
     day.saw("… the document that the refusal names, through nginx", resource)
@@ -174,11 +174,11 @@ def noon(day: Day, client: httpx2.Client, proxy) -> None:
     until(lambda: call(client, path, key).status_code == 429, 20)
     day.saw(f"a limit that was meant as {RIGHT} and written as {WRONG}", word(call(client, path, key)))
     day.write(RIGHT)
-    ward.process.send_signal(signal.SIGTERM)
+    ward.running.send_signal(signal.SIGTERM)
     stopping = until(lambda: _body_of(f"{ward.base}/readyz", 503), 20, 0.01)
     day.saw("it is mended, and the site told to stop: `/readyz`", stopping)
     day.saw("… a call meanwhile", word(call(client, "/ai/open/mcp")))
-    day.saw("… its exit code", ward.process.wait(60))
+    day.saw("… its exit code", ward.running.wait(60))
     day.saw("… the port then", "refuses connections" if refuses_connections(ward) else "open")
     day.start()
     first = word(call(client, path, key))
@@ -205,9 +205,9 @@ def evening(day: Day, client: httpx2.Client) -> None:
     backup, restore = re.findall(r"```bash\nmcpward ((?:backup|restore) .*?)\n```", OPERATING)
     made = ward.cli(*shlex.split(backup))
     ward.cli("key", "revoke", key_id(leaked))
-    day.saw("`mcpward backup` while the site runs", re.search(r"encrypted with the master key", made.stderr)[0])
-    ward.process.send_signal(signal.SIGINT)
-    day.saw("Ctrl-C: its exit code", ward.process.wait(60))
+    day.saw("`mcpward backup` while the site runs", found(r"encrypted with the master key", made.stderr)[0])
+    ward.running.send_signal(signal.SIGINT)
+    day.saw("Ctrl-C: its exit code", ward.running.wait(60))
     ward.cli(*shlex.split(restore))
     refused = ward.cli("serve", check=False)
     hint = "names mcpward store accept-older" if "mcpward store accept-older" in refused.stderr else refused.stderr
@@ -235,7 +235,7 @@ def beside(day: Day) -> None:
     )
     try:
         second.start()
-        second.metrics_port = int(re.search(r"http://127\.0\.0\.1:(\d+)/metrics", second.log())[1])
+        second.metrics_port = int(found(r"http://127\.0\.0\.1:(\d+)/metrics", second.log())[1])
         assert text_of(second.call("echo", {"text": "beside"})) == "beside"
         counted = [metric(ward, "mcpward_worker_restarts_total") for ward in (day.ward, second)]
         assert second.metrics_port != day.ward.metrics_port
@@ -256,4 +256,6 @@ def number_of(port: int) -> int:
     trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
     line = socket.create_connection(("127.0.0.1", port), timeout=20)
     with closing(trust.wrap_socket(line, server_hostname=HOST)) as safe:
-        return x509.load_der_x509_certificate(safe.getpeercert(binary_form=True)).serial_number
+        certificate = safe.getpeercert(binary_form=True)
+        assert certificate is not None
+        return x509.load_der_x509_certificate(certificate).serial_number

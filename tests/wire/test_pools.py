@@ -18,7 +18,7 @@ _SLOW_S = 0.4
 def ward(tmp_path):
     """A pool of 5, the size that its Database brings; a caller may hold 6 places at once."""
     with limited(tmp_path / "site", {"servers.demo.limits.caller_concurrency": 6}, start=False) as ward:
-        ward.keys = create_keys(ward, 3)
+        ward.credentials = dict(zip(("greedy", "modest", "bystander"), create_keys(ward, 3), strict=True))
         ward.start()
         yield ward
 
@@ -37,7 +37,7 @@ def ask(ward, key: str, count: int, pool: ThreadPoolExecutor) -> list:
 
 
 def test_twenty_slow_calls_of_a_pool_of_five_all_succeed_in_fair_order_and_other_tools_do_not_feel_them(ward):
-    greedy, modest, bystander = ward.keys
+    greedy, modest, bystander = ward.credentials.values()
     echo = [call_bytes(ward.port, key, at) for at in range(500) for key in (bystander, greedy)]
     crowd = Crowd(ward.port, lambda number: echo[number % len(echo)], callers=2, per_s=120)
     with crowd, ThreadPoolExecutor(20) as pool:
@@ -68,7 +68,7 @@ def test_twenty_slow_calls_of_a_pool_of_five_all_succeed_in_fair_order_and_other
 
 def test_callers_who_leave_the_queue_take_no_place_in_it(ward):
     """Eight wait behind five, hang up, and the next in line begins when the five are done, not later."""
-    greedy, modest, _ = ward.keys
+    greedy, modest, _ = ward.credentials.values()
     with ThreadPoolExecutor(10) as pool:
         running = ask(ward, greedy, 5, pool)
         while len(started(ward)) < 5:

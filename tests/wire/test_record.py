@@ -13,8 +13,9 @@ from support.wire import Session, reason_of, rows, site, until
 @pytest.fixture(scope="module")
 def ward(tmp_path_factory):
     with site(tmp_path_factory.mktemp("record")) as ward:
-        ward.destructive = ward.create_key("bench", name="cleaner", **{"class": "destructive"})
-        until(lambda: ward.call("echo", {"text": "a"}, key=ward.destructive).status_code == 200)
+        cleaner = ward.create_key("bench", name="cleaner", **{"class": "destructive"})
+        until(lambda: ward.call("echo", {"text": "a"}, key=cleaner).status_code == 200)
+        ward.credentials["cleaner"] = cleaner
         yield ward
 
 
@@ -65,7 +66,7 @@ def test_a_refused_request_is_recorded_once(ward, ask, reason):
 
 def test_a_destructive_call_is_on_disk_before_its_tool_runs(ward):
     """The tool itself looks: it finds its intent through another connection to the file."""
-    answer = ward.call("wipe", {"what": "the disk"}, key=ward.destructive)
+    answer = ward.call("wipe", {"what": "the disk"}, key=ward.credentials["cleaner"])
     assert text_of(answer) == "1"
     intent, done = until(lambda: len(found := rows(ward, "arguments LIKE '%the disk%'")) == 2 and found)
     assert (intent["phase"], intent["outcome"], done["phase"], done["outcome"]) == ("intent", "pending", "done", "ok")
@@ -118,6 +119,7 @@ def test_the_log_can_be_followed(ward):
     with subprocess.Popen(
         command, cwd=ward.folder, env=environment(ward.extra_env), stdout=subprocess.PIPE, text=True
     ) as following:
+        assert following.stdout is not None
         try:
             ward.call("whoami")
             first = json.loads(following.stdout.readline())

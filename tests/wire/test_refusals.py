@@ -300,6 +300,7 @@ def test_a_refusal_is_what_the_table_says_and_has_one_name_everywhere(ward, reas
 @pytest.mark.parametrize("reason", [Reason.TOOL_FAILED, Reason.FAULT], ids=lambda reason: reason.value)
 def test_the_error_id_leads_from_the_answer_to_the_log_and_the_record(ward, reason):
     answer = CASES[reason](House(ward))
+    assert isinstance(answer, httpx2.Response)
     (error_id,) = re.findall(r"(?:error |errorId\":\")([0-9a-f]+)", answer.text)
     assert "private" not in answer.text
     assert "/etc/passwd" not in answer.text

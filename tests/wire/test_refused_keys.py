@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -43,12 +44,16 @@ def details(ward: Ward) -> set[str]:
     return {row["detail"] for row in rows(ward, "reason = 'credential-invalid'")}
 
 
+def is_refused(ward: Ward, key: str) -> bool:
+    return ward.post({}, path="/bench/mcp", headers=bearer(key)).status_code == 401
+
+
 @pytest.fixture(scope="module")
 def keys(ward):
     """Keys that open nothing at ``bench``, by the cause."""
     made = asyncio.run(make_keys(load(ward)))
     for cause in ("revoked", "rotated"):  # the worker may have seen them while they were good: it knows within a second
-        until(lambda key=made[cause]: ward.post({}, path="/bench/mcp", headers=bearer(key)).status_code == 401)
+        until(partial(is_refused, ward, made[cause]))
     return made
 
 

@@ -51,7 +51,7 @@ def settings(workers=1, **more):
 
 
 def workers_of(ward):
-    return children(ward.process.pid)
+    return children(ward.running.pid)
 
 
 def reload(ward, *words):
@@ -311,10 +311,10 @@ def test_sighup_reloads_a_service_and_requests_that_come_meanwhile_are_one_more_
             )  # fmt: skip
         ward.wait_ready()
         (ward.folder / "bench.py").write_text(SLOW + (ward.folder / "bench.py").read_text())
-        ward.process.send_signal(signal.SIGHUP)
+        ward.running.send_signal(signal.SIGHUP)
         until((ward.folder / "loading").exists, 30)
         for _ in range(5):
-            ward.process.send_signal(signal.SIGHUP)
+            ward.running.send_signal(signal.SIGHUP)
         (ward.folder / "go").touch()
         until(lambda: metric(ward, "mcpward_reloads_total") == 2, 60)
         assert reload(ward).returncode == 0
@@ -334,14 +334,14 @@ def test_a_stop_during_a_reload_ends_all_processes(tmp_path, workers):
     with site(tmp_path, settings(workers)) as ward:
         call = InFlight(ward, "last", 2.0)
         (ward.folder / "bench.py").write_text(SLOW + (ward.folder / "bench.py").read_text())
-        ward.process.send_signal(signal.SIGUSR1)
+        ward.running.send_signal(signal.SIGUSR1)
         until((ward.folder / "loading").exists, 30)
         everyone = workers_of(ward)
         assert len(everyone) == workers + 1
-        ward.process.terminate()
+        ward.running.terminate()
         assert text_of(call.answered()) == "done"
         (ward.folder / "go").touch()
-        assert ward.process.wait(30) == 0
+        assert ward.running.wait(30) == 0
         assert not [pid for pid in everyone if Path(f"/proc/{pid}").exists()]
         assert refuses_connections(ward)
         assert "Traceback" not in ward.log()
@@ -352,8 +352,8 @@ def test_a_stop_after_a_reload_cuts_the_calls_of_the_generation_before_as_its_ow
         call = InFlight(ward, "endless", 25.0)
         assert reload(ward).returncode == 0
         began = time.monotonic()
-        ward.process.terminate()
-        assert ward.process.wait(20) == 0
+        ward.running.terminate()
+        assert ward.running.wait(20) == 0
         assert time.monotonic() - began < 15.0
         assert (call.answered().status_code, reason_of(call.answered())) == (503, "busy")
 
@@ -447,7 +447,7 @@ def test_a_worker_that_cannot_be_started_again_does_not_stop_the_others(tmp_path
         file.write_text(right + "\n this is half an edit")
         os.kill(min(workers_of(ward)), signal.SIGKILL)
         until(lambda: "a worker cannot start" in ward.log(), 20)
-        assert ward.process.poll() is None
+        assert ward.running.poll() is None
         assert [ward.call("echo", {"text": "x"}).status_code for _ in range(6)] == [200] * 6
         file.write_text(right)
         until(lambda: len(workers_of(ward)) == 2, 30, 0.2)
@@ -461,6 +461,6 @@ def test_a_stop_ends_a_start_that_hangs_at_an_import(tmp_path, workers):
             file.write("\nimport pathlib, time\npathlib.Path('hangs').touch()\ntime.sleep(1000)\n")
         ward.launch()
         until((ward.folder / "hangs").exists, 20)
-        ward.process.send_signal(signal.SIGTERM)
-        assert ward.process.wait(20) is not None
+        ward.running.send_signal(signal.SIGTERM)
+        assert ward.running.wait(20) is not None
         assert not workers_of(ward)

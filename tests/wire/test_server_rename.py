@@ -3,7 +3,7 @@
 import pytest
 
 from support.stops import worker_of
-from support.wire import SECRET_URL, first_credentials, site, until
+from support.wire import first_credentials, secret_in, site, until
 
 pytestmark = pytest.mark.timeout(240)  # each starts several processes
 SETTINGS = {"servers.hidden.mode": "unlisted"}
@@ -15,7 +15,7 @@ def opens(ward, path: str, key: str = "") -> bool:
 
 def test_a_renamed_server_has_its_keys_urls_and_records(tmp_path):
     with site(tmp_path, SETTINGS, servers=("alpha", "hidden")) as ward:
-        secret = SECRET_URL.search(first_credentials(ward))[1]
+        secret = secret_in(first_credentials(ward))
         assert opens(ward, "/alpha/mcp", ward.key)
         assert opens(ward, f"/hidden/mcp/{secret}")
         said = ward.cli("server", "rename", "alpha", "gamma").stderr

@@ -6,6 +6,7 @@ The official Python client 1.x takes every error status for the end of its sessi
 import re
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -272,7 +273,7 @@ def test_a_refusal_that_ends_a_stream_is_on_record_with_the_status_that_was_sent
     assert streamed.headers["content-type"] == "text/event-stream"
     for answer in (plain, streamed):
         (error_id,) = re.findall(r'"errorId":"([0-9a-f]+)"', answer.text)
-        (kept,) = until(lambda error_id=error_id: rows(ward, "error_id = ?", error_id))
+        (kept,) = until(partial(rows, ward, "error_id = ?", error_id))
         assert (kept["status"], kept["reason"]) == (answer.status_code, "fault")
 
 

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx2
@@ -700,13 +701,13 @@ def test_data_and_store_say_where_things_are_kept(tmp_path):
 @pytest.mark.parametrize("delay_s", [0.0, 1.5])
 def test_a_stop_is_told_for_so_long_before_nothing_answers(tmp_path, delay_s):
     with site(tmp_path, env={"MCPWARD_SITE__SHUTDOWN_DELAY_S": str(delay_s)}) as ward:
-        ward.process.send_signal(signal.SIGTERM)
+        ward.running.send_signal(signal.SIGTERM)
         told = 0
         with suppress(httpx2.TransportError):
             while True:
                 told += httpx2.get(f"{ward.base}/readyz").status_code == 503
         assert (told > 3) == (delay_s > 0)
-        assert ward.process.wait(30) == 0
+        assert ward.running.wait(30) == 0
 
 
 @flipped_here("store.mark")
@@ -904,6 +905,84 @@ def test_the_environment_wins_over_the_file(tmp_path, key):
     value = flip.value if isinstance(flip.value, str) else ",".join(flip.value)
     with site(tmp_path, env={told: value}) as ward:
         assert flip.ask(ward) == flip.after
+
+
+CALL_OUT = '''
+import asyncio
+from mcpward import Server, http
+
+server = Server("bench", version="1.0")
+
+
+@server.tool(read_only=True)
+async def call_out(url: str, times: int = 1) -> list[str]:
+    """Return the outcomes of requests at the same time."""
+
+    async def once() -> str:
+        try:
+            return str((await http.get(url)).status)
+        except http.HttpError as error:
+            return error.why
+
+    return await asyncio.gather(*(once() for _ in range(times)))
+'''
+
+
+class Api(BaseHTTPRequestHandler):
+    """Answers ``/slow`` late and ``/large`` at length, and counts how many it answers at once."""
+
+    now = most = 0
+
+    def do_GET(self) -> None:
+        Api.now += 1
+        Api.most = max(Api.most, Api.now)
+        time.sleep(0.5 if self.path == "/slow" else 0.05)
+        Api.now -= 1
+        content = b"x" * (3000 if self.path == "/large" else 2)
+        self.send_response(200)
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        with suppress(OSError):  # the caller has given up
+            self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Stay silent."""
+
+
+@flipped_here(
+    "servers.<name>.http.hosts",
+    "servers.<name>.http.timeout_s",
+    "servers.<name>.http.max_bytes",
+    "servers.<name>.http.max_connections",
+)
+def test_requests_of_tools_have_the_bounds_of_their_server(tmp_path):
+    """One process has a server for each setting."""
+    api = ThreadingHTTPServer(("127.0.0.1", 0), Api)
+    threading.Thread(target=api.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{api.server_port}"
+    flipped: dict[str, Any] = {"hosts": ["api.example"], "timeout_s": 0.2, "max_bytes": "2 KiB", "max_connections": 2}
+    names = ("plain", *(key.replace("_", "-") for key in flipped))
+    settings: dict[str, Any] = {"egress.allow": ["127.0.0.0/8"]} | {f"servers.{name}.mode": "public" for name in names}
+    settings |= {f"servers.{key.replace('_', '-')}.http.{key}": value for key, value in flipped.items()}
+
+    def outcomes(name: str, path: str, times: int = 1) -> list[str]:
+        asked = {"url": url + path, "times": times}
+        found = ward.call("call_out", asked, path=f"/{name}/mcp").json()["result"]["structuredContent"]["result"]
+        return sorted(set(found))
+
+    with closing(api.socket), site(tmp_path, settings, servers=names, start=False) as ward:
+        (ward.folder / "bench.py").write_text(CALL_OUT)
+        ward.start()
+        assert outcomes("max-connections", "/", 6) == ["200"]
+        assert Api.most == 2
+        assert outcomes("plain", "/", 6) == ["200"]
+        assert Api.most > 2
+        asked = {"hosts": "/", "timeout-s": "/slow", "max-bytes": "/large"}
+        assert [outcomes("plain", path) for path in asked.values()] == [["200"]] * 3
+        assert [outcomes(name, path) for name, path in asked.items()] == [
+            ["host-not-allowed"], ["timeout"], ["too-large"],
+        ]  # fmt: skip
+    api.shutdown()
 
 
 #: Those of OAuth mode, which have a file of their own.

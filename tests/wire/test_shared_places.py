@@ -28,7 +28,7 @@ def _wards(tmp_path_factory):
         settings |= {"pools.orders.queue_timeout_s": 12.0}
         both = [stack.enter_context(limited(folder / name, settings, start=False)) for name in "ab"]
         for ward in both:
-            ward.keys = create_keys(ward, 2)
+            ward.credentials = dict(zip(("one", "another"), create_keys(ward, 2), strict=True))
         yield both
 
 
@@ -60,10 +60,10 @@ def test_twenty_slow_calls_at_two_processes_share_a_pool_of_five_and_none_fails(
     """Sixteen of one caller here, then four of another there: no more than five run, and the four wait their turn."""
     greedy, modest = wards
     with ThreadPoolExecutor(20) as pool:
-        said = asked(pool, greedy, greedy.keys[0], 16, _SLOW_S)
+        said = asked(pool, greedy, greedy.credentials["one"], 16, _SLOW_S)
         until(lambda: len(notes(greedy)) == 5)
         time.sleep(0.1)
-        said += asked(pool, modest, modest.keys[1], 4, _SLOW_S)
+        said += asked(pool, modest, modest.credentials["another"], 4, _SLOW_S)
         found = [each.result() for each in said]
     assert all(one.passed for one in found), Counter(one.reason for one in found)
     began = spans(wards)
@@ -81,9 +81,9 @@ def test_twenty_slow_calls_at_two_processes_share_a_pool_of_five_and_none_fails(
 def test_places_of_a_process_that_was_killed_are_free_again_within_seconds(wards):
     holder, other = wards
     with ThreadPoolExecutor(6) as pool:
-        lost = asked(pool, holder, holder.keys[0], 5, 30.0)
+        lost = asked(pool, holder, holder.credentials["one"], 5, 30.0)
         until(lambda: len(notes(holder)) == 5)
-        late = asked(pool, other, other.keys[0], 1, 0.1)[0]
+        late = asked(pool, other, other.credentials["one"], 1, 0.1)[0]
         time.sleep(0.5)
         assert not late.done()
         assert notes(other) == []
@@ -99,10 +99,10 @@ def test_places_held_are_kept_for_longer_than_an_unrenewed_one_lives(wards):
     """A call of seven seconds keeps its place: places live five without renewal."""
     holder, other = wards
     with ThreadPoolExecutor(6) as pool:
-        held = asked(pool, holder, holder.keys[0], 5, 7.0)
+        held = asked(pool, holder, holder.credentials["one"], 5, 7.0)
         until(lambda: len(notes(holder)) == 5)
         began = time.monotonic()
-        late = asked(pool, other, other.keys[0], 1, 0.0)[0].result(20)
+        late = asked(pool, other, other.credentials["one"], 1, 0.0)[0].result(20)
         assert late.passed
         assert time.monotonic() - began > 5.8
         assert all(each.result().passed for each in held)

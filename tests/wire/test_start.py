@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from contextlib import closing
+from functools import partial
 
 import httpx2
 import pytest
@@ -70,6 +71,7 @@ def test_when_a_start_says_where_the_site_is_it_answers_there(tmp_path):
         with subprocess.Popen(
             command, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         ) as process:
+            assert process.stdout is not None
             told = json.loads(process.stdout.readline())
             assert httpx2.get(f"{ward.base}/healthz", timeout=30).status_code == 200
             assert told["servers"][0]["url"].startswith(ward.base)
@@ -84,7 +86,7 @@ def test_a_second_site_needs_no_metrics_address_of_its_own(tmp_path):
             (port,) = re.findall(r"http://127\.0\.0\.1:(\d+)/metrics", ward.log())
             ward.metrics_port = int(port)
             assert ward.call("echo", {"text": "a"}).status_code == 200
-            pages[port] = until(lambda ward=ward: metric(ward, "mcp_server_operation_duration_seconds_count"))
+            pages[port] = until(partial(metric, ward, "mcp_server_operation_duration_seconds_count"))
         assert len(pages) == 2
         moved = max(map(int, pages))
         assert moved > 9464
@@ -156,7 +158,7 @@ def test_a_worker_whose_imports_take_long_is_waited_for_and_not_replaced_again_a
         ward.launch()
         until(lambda: len(notes(ward)) == 3, 50)  # the first was to try the source
         with pytest.raises(subprocess.TimeoutExpired):
-            ward.process.wait(7)  # longer than those 5 seconds: a worker to be replaced is replaced by now
+            ward.running.wait(7)  # longer than those 5 seconds: a worker to be replaced is replaced by now
         assert "a worker died" not in ward.log()
         for note in notes(ward)[1:]:
             os.kill(int(note.removeprefix("loading ")), signal.SIGCONT)

@@ -44,13 +44,13 @@ def assert_serves(ward):
 def test_after_sigterm_readyz_says_stopping_while_calls_pass_until_a_second_signal_ends_it_at_once(tmp_path, workers):
     with site(tmp_path, settings(workers), env={DELAY: str(LONG_S)}) as ward:
         until(lambda: workers == 1 or len(pids(ward)) == 2, 40)
-        ward.process.send_signal(signal.SIGTERM)
+        ward.running.send_signal(signal.SIGTERM)
         until(lambda: all(is_stopping(ward) for _ in range(6)), 20)
         assert_serves(ward)
         call = InFlight(ward, "last", LONG_S)
-        assert ward.process.poll() is None
-        ward.process.send_signal(signal.SIGTERM)
-        assert ward.process.wait(30) == 0
+        assert ward.running.poll() is None
+        ward.running.send_signal(signal.SIGTERM)
+        assert ward.running.wait(30) == 0
         answer = call.answered()
         assert (answer.status_code, reason_of(answer)) == (503, "busy")
         (row,) = rows(ward, "tool = 'work'")
@@ -64,14 +64,14 @@ def test_ctrl_c_waits_for_calls_but_for_no_load_balancer_and_a_second_one_for_no
     with site(tmp_path, settings(workers), env={DELAY: str(LONG_S)}) as ward:
         until(lambda: workers == 1 or len(pids(ward)) == 2, 40)
         call = InFlight(ward, "last", LONG_S)
-        everyone = [ward.process.pid, *children(ward.process.pid)]
+        everyone = [ward.running.pid, *children(ward.running.pid)]
         for pid in everyone:
             os.kill(pid, signal.SIGINT)
         until(lambda: refuses_connections(ward), 20)
         assert call.answer is None
         for pid in everyone:
             os.kill(pid, signal.SIGINT)
-        assert ward.process.wait(30) == 0
+        assert ward.running.wait(30) == 0
         assert call.answered().status_code == 503
         assert "Traceback" not in ward.log()
 
@@ -80,18 +80,18 @@ def test_a_service_manager_that_signals_every_process_ends_no_call(tmp_path):
     with site(tmp_path, settings(2), env={DELAY: "0.5"}) as ward:
         until(lambda: len(pids(ward)) == 2, 40)
         call = InFlight(ward, "slow", 4.0)
-        for pid in (*map(int, pids(ward)), ward.process.pid):
+        for pid in (*map(int, pids(ward)), ward.running.pid):
             os.kill(pid, signal.SIGTERM)
         assert call.answered().json()["result"]["content"][0]["text"] == "done"
-        assert ward.process.wait(30) == 0
+        assert ward.running.wait(30) == 0
 
 
 def test_the_listener_closes_when_the_delay_is_over(tmp_path):
     with site(tmp_path, settings(), env={DELAY: "1.5"}) as ward:
-        ward.process.send_signal(signal.SIGTERM)
+        ward.running.send_signal(signal.SIGTERM)
         until(lambda: is_stopping(ward), 1.4, pause_s=0.01)
         until(lambda: refuses_connections(ward), 20)
-        assert ward.process.wait(30) == 0
+        assert ward.running.wait(30) == 0
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -95,7 +95,7 @@ def number_of(ward):
 
 
 def test_a_renewed_certificate_is_taken_without_a_restart_and_a_wrong_one_is_not(ward):
-    pid = ward.process.pid
+    pid = ward.running.pid
     certificate(ward.folder, number=2)
     until(lambda: number_of(ward) == 2, 20)
     assert ward.log().count("the renewed certificate is in use") == 1
@@ -104,5 +104,5 @@ def test_a_renewed_certificate_is_taken_without_a_restart_and_a_wrong_one_is_not
     assert number_of(ward) == 2
     certificate(ward.folder, number=3)
     until(lambda: number_of(ward) == 3, 20)
-    assert ward.process.pid == pid
+    assert ward.running.pid == pid
     assert "the certificate expires soon: renew it" in ward.log()  # it is good for a day

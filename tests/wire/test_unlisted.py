@@ -6,14 +6,14 @@ import time
 import pytest
 
 from support.ward import Ward, text_of
-from support.wire import SECRET_URL, Session, first_credentials, handed_out, metrics, rows, site, until
+from support.wire import SECRET_URL, Session, first_credentials, handed_out, metrics, rows, secret_in, site, until
 
 
 @pytest.fixture(scope="module")
 def ward(tmp_path_factory):
     settings = {"servers.bench.mode": "unlisted", "log.level": "debug"}
     with site(tmp_path_factory.mktemp("unlisted"), settings) as ward:
-        ward.first = SECRET_URL.search(first_credentials(ward))[1]
+        ward.credentials["first"] = secret_in(first_credentials(ward))
         yield ward
 
 
@@ -23,7 +23,7 @@ def status(ward: Ward, secret: str) -> int:
 
 def rotated(ward: Ward, *words: str) -> str:
     done = ward.cli("url", "rotate", *words)
-    secret = SECRET_URL.search(done.stdout)[1]
+    secret = secret_in(done.stdout)
     assert done.stdout == f"{ward.base}/bench/mcp/{secret}\n"
     assert secret not in done.stderr
     return secret
@@ -74,7 +74,7 @@ def test_a_url_can_never_be_shown_again(ward):
     shown = ward.cli("url", "show", check=False)
     assert (shown.returncode, shown.stdout) == (1, "")
     assert "only a hash of it is kept" in shown.stderr
-    assert ward.first not in shown.stderr
+    assert ward.credentials["first"] not in shown.stderr
 
 
 def test_a_rotation_with_grace_leaves_no_gap(ward):
@@ -94,7 +94,7 @@ def test_a_rotation_without_grace_ends_every_older_url_within_a_second(ward):
     until(lambda: status(ward, old) == 200, 1.0)
     new = rotated(ward, "--grace", "0")
     until(lambda: status(ward, old) == 404, 1.0)
-    assert status(ward, ward.first) == 404
+    assert status(ward, ward.credentials["first"]) == 404
     until(lambda: status(ward, new) == 200, 1.0)
 
 

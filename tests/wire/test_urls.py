@@ -5,7 +5,7 @@ import re
 import pytest
 
 from support.ward import Ward, text_of
-from support.wire import SECRET_URL, Session, exchange, first_credentials, site, undated, write_site
+from support.wire import Session, exchange, first_credentials, secret_in, site, undated, write_site
 
 TWO = ("bench", "other")
 PROXIED_SECRET = re.compile(r"^https://x\.example/ai/bench/mcp/([0-9A-Za-z]{48})$", re.MULTILINE)
@@ -61,7 +61,7 @@ def test_the_short_path_of_a_servers_host_is_its_own(tmp_path):
         "servers.hidden.mode": "unlisted", "servers.hidden.hosts": ["hidden.example"],
     }  # fmt: skip
     with site(tmp_path, settings, servers=("bench", "other", "hidden")) as ward:
-        secret = SECRET_URL.search(first_credentials(ward))[1]
+        secret = secret_in(first_credentials(ward))
         ways = {
             host: ward.call("whoami", path="/mcp", headers={"host": host} if host else {}).json()
             for host in ("", "other.example")
@@ -77,7 +77,7 @@ def test_the_short_path_of_a_servers_host_is_its_own(tmp_path):
 def test_both_secret_urls_open_and_every_wrong_one_is_an_unknown_path_to_the_byte(tmp_path):
     settings = {"servers.bench.mode": "unlisted", "site.default_server": "bench"}
     with site(tmp_path, settings | PROXIED, servers=TWO) as ward:
-        secret = PROXIED_SECRET.search(first_credentials(ward))[1]
+        secret = secret_in(first_credentials(ward), PROXIED_SECRET)
         bases = ("/bench/mcp", "/mcp", "/ai/bench/mcp", "/ai/mcp")
         for base in bases:
             assert answers(ward, f"{base}/{secret}")

@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
@@ -24,6 +25,10 @@ def ward(tmp_path_factory):
 def pids(ward: Ward) -> set[str]:
     """The workers that run or have run: each leaves a snapshot of its numbers under its process id."""
     return {path.stem.partition("-")[0] for path in (ward.folder / ".mcpward" / "metrics").glob("[0-9]*.json")}
+
+
+def is_replaced(ward: Ward, pid: str) -> bool:
+    return len(pids(ward)) == 2 and pid not in pids(ward)
 
 
 class Looping(threading.Thread):
@@ -111,7 +116,7 @@ def test_a_worker_that_was_killed_counts_on_and_nothing_of_it_is_measured(tmp_pa
         time.sleep(1.1)  # so each of them has left the numbers that it has now
         for killed in pids(ward):
             os.kill(int(killed), signal.SIGKILL)
-            until(lambda killed=killed: len(pids(ward)) == 2 and killed not in pids(ward), 20)
+            until(partial(is_replaced, ward, killed), 20)
             assert metric(ward, "mcpward_traffic_queue_capacity") == 1400
             assert metric(ward, count, **labels) == 20
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from mcpward.app.counters import Counters
+from mcpward.app.http_policies import open_tool_http
 from mcpward.app.oauth import OAuthParts
 from mcpward.app.wiring import Wiring
 from mcpward.app.worker_messaging import open_messaging
@@ -168,6 +169,7 @@ async def join_in_process(
         traffic = Traffic(Writer(NoRecord(), clock), clock, hidden.bytes, keep_arguments=False)
         await traffic.writer.start()
         stack.push_async_callback(traffic.writer.stop)
+        await stack.enter_async_context(open_tool_http(settings))
         runner = Runner(_THREADS, clock, longest_text=settings.output.max_bytes)
         stack.push_async_callback(runner.close)
         messaging = await stack.enter_async_context(open_messaging(site, settings, clock))

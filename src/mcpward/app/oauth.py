@@ -17,7 +17,7 @@ from mcpward.core.challenge import Challenge
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Finding, Misconfigured
 from mcpward.core.scope import Access
-from mcpward.core.secret import Secret
+from mcpward.core.secret import Secret, value_of
 from mcpward.egress.client import Client
 from mcpward.egress.guard import Guard
 from mcpward.identity.oauth.bearer import Bearer, Trusted
@@ -86,7 +86,7 @@ def client_secrets(settings: Settings, vault: ByServer) -> dict[str, Secret]:
         values = _values(issuer.client_secret, [vault.get(server, {}) for server in users])
         key = f"issuers.{name}.client_secret"
         if len(values) == 1:
-            found[name] = Secret(values[0].reveal(), name=key)
+            found[name] = Secret(value_of(values[0]), name=key)
         else:
             what = "names a missing secret" if not values else "names secrets of several servers, which differ"
             findings.append(Finding(f"{key} {what}", key, f"mcpward secret set NAME --server {users[0]}, or env:NAME"))

@@ -16,6 +16,7 @@ import structlog
 import uvicorn
 from msgspec import Struct
 
+from mcpward.app.core_dumps import forbid_core_dumps
 from mcpward.app.generation import Generation
 from mcpward.app.inherited import READY, Inherited
 from mcpward.app.lifespan import Lifespan, Opened
@@ -85,6 +86,7 @@ def run(settings: Settings, serving: Serving, inherited: Inherited | None = None
         Misconfigured: a server's source cannot be loaded.
         Unreachable: an address cannot be bound.
     """
+    forbid_core_dumps()
     set_up(settings.log, LogRedaction(), source_names(settings))
     if inherited is not None:
         inherited.require_same_addresses(settings)

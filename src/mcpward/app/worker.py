@@ -19,6 +19,7 @@ from mcpward.app.connections import METRICS_CONNECTIONS, show_connections
 from mcpward.app.counters import Counters, open_counters
 from mcpward.app.followed_secrets import follow_secrets
 from mcpward.app.hosts import allowed_hosts, own_origins, spellings
+from mcpward.app.http_policies import open_tool_http
 from mcpward.app.logs import LogRedaction, set_up
 from mcpward.app.metric_snapshots import MetricSnapshots
 from mcpward.app.oauth import OAuthParts, client_secrets, exchanges_of, open_oauth
@@ -32,6 +33,7 @@ from mcpward.config.endpoint import prefix_of, served_paths
 from mcpward.config.model import Settings
 from mcpward.core.clock import SystemClock
 from mcpward.core.ended_cache import EndedCache
+from mcpward.core.retry import Retry
 from mcpward.identity.keys.follower import StoreCaches
 from mcpward.identity.keys.key_cache import KeyCache
 from mcpward.identity.keys.refresh import Refresher
@@ -63,6 +65,8 @@ from mcpward.tools.run import Runner
 from mcpward.traffic.metrics import Metrics
 from mcpward.traffic.trail import Traffic
 from mcpward.traffic.writer import Writer
+from mcpward.vault.store import ByServer
+from mcpward.vault.vault_follower import VaultFollower
 
 _log: Final = structlog.get_logger("mcpward")
 #: Request bodies held at once by one worker, for all senders: 10,000 connections could hold 40 GB.
@@ -155,9 +159,9 @@ class Worker:
         sys.setswitchinterval(_SWITCH_S)
         async with AsyncExitStack() as stack:
             site = await stack.enter_async_context(open_site(settings, clock))
-            vault = {name: await site.vault.load_all(name) for name in settings.servers}
+            vault = await self._open_vault(site)
             shown = client_secrets(settings, vault)
-            secrets = Secrets(settings, vault, shown)
+            secrets = Secrets(settings, vault, shown, await site.vault.load_kept())
             redaction.redact = secrets.text
             registries = tool_sources_of(settings, load_sources(settings, vault))
             self.longest_s = _longest(settings, registries)
@@ -166,6 +170,7 @@ class Worker:
             traffic = self._traffic(site, metrics, secrets)
             guarded = await stack.enter_async_context(open_oauth(settings, self.bound, shown, clock))
             exchanges = self._exchanges(stack, guarded)
+            await stack.enter_async_context(open_tool_http(settings))
             longest, authored = settings.output.max_bytes, authors_of(registries)
             runner = await stack.enter_async_context(open_runner(authored, clock, exchanges, metrics, longest))
             messaging = self._messaging = await stack.enter_async_context(
@@ -200,11 +205,11 @@ class Worker:
             stack.push_async_callback(traffic.writer.stop)
             await self.refresher.start()
             stack.push_async_callback(self.refresher.stop)
+            await self._follow_secrets(stack, site, vault)
             self.front.start()
             stack.push_async_callback(self.front.stop)
             self.serve_metrics = partial(self._serve_metrics, metrics, pipeline, health)
             await stack.enter_async_context(_every(_HOUSEKEEPING_S, self._look_after(numbers, wiring)))
-            await stack.enter_async_context(follow_secrets())
             _spare_collector()
             yield
 
@@ -212,6 +217,18 @@ class Worker:
         if self.remarks and self.settings.site.workers == 1:  # else it was reported when the sources were tried
             tell_names(registries)
         env.tell_trimmed(quiet=True)
+
+    async def _open_vault(self, site: Site) -> ByServer:
+        await Retry(_tell_unsettled).attempt(site.vault.settle)  # on a full disk it can wait
+        return {name: await site.vault.load_all(name) for name in self.settings.servers}
+
+    async def _follow_secrets(self, stack: AsyncExitStack, site: Site, vault: ByServer) -> None:
+        reader = site.store.reader()
+        stack.push_async_callback(reader.close)
+        follower = VaultFollower(reader.vault, site.vault, vault, env.renew, env.take_used, self.clock)
+        await follower.start()
+        stack.push_async_callback(follower.stop)
+        await stack.enter_async_context(follow_secrets())
 
     def _exchanges(self, stack: AsyncExitStack, guarded: OAuthParts) -> Exchanges | None:
         exchanges = exchanges_of(self.settings, guarded, self.clock)
@@ -407,3 +424,7 @@ async def _every(seconds: float, act: Callable[[], None]) -> AsyncIterator[None]
 
 def _report(error_id: str, detail: str) -> None:
     _log.error("a call failed", error_id=error_id, detail=detail)
+
+
+def _tell_unsettled(error: Exception) -> None:
+    _log.warning("the vault cannot be changed: what older keys sealed stays so", error=type(error).__name__)

@@ -12,6 +12,7 @@ from mcpward.config.explain import Explained, explain, explain_all, markdown, su
 from mcpward.config.explain import schema as schema_of
 from mcpward.config.load import Loaded
 from mcpward.config.model import Settings
+from mcpward.config.readers import readable_secrets
 from mcpward.config.show import shown
 from mcpward.config.sources import foreign_sources, missing_sources
 from mcpward.core.errors import Finding, Misconfigured
@@ -43,6 +44,8 @@ def check(
             ui.answer_json({"ok": False, "findings": findings})
             raise typer.Exit(ui.Exit.USAGE) from None
         raise
+    for one in readable_secrets(site, file_of(config)):
+        ui.remark(ui.safe(f"{one.where}: {one.what}: {one.hint}"))
     if json:
         ui.answer_json({"ok": True, "findings": [], **({"tools": tools} if load else {})})
     names = site.settings.servers

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from mcpward.cli import pasted, ui
 from mcpward.cli.clients import Client, Entry, Scope
 from mcpward.cli.clients.shown import WEB
-from mcpward.cli.secret import read_secret
+from mcpward.cli.secret_input import read_secret
 from mcpward.cli.site import chosen_server, fit_server
 from mcpward.config.address import parse_url
 from mcpward.config.endpoint import endpoint

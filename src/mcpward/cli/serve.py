@@ -19,6 +19,7 @@ from mcpward.config.address import AddressPart
 from mcpward.config.load import Loaded, server_names
 from mcpward.config.model import Settings
 from mcpward.config.names import nearest
+from mcpward.config.readers import readable_secrets
 from mcpward.config.sources import foreign_sources, missing_sources
 from mcpward.core.errors import Finding, Misconfigured
 
@@ -136,6 +137,7 @@ def _settled(
     site = loaded(config, given, only=chosen.name if chosen else None)
     _require_sources(site, target, chosen, configured)
     _require_tls(site)
+    _tell_readers(site, config)
     return site.settings
 
 
@@ -161,6 +163,11 @@ def _reloading(settings: Settings, config: Path | None, words: Sequence[str], wo
         raise ui.CommandEnded(ui.Exit.USAGE, "--reload serves with one worker", "leave out --workers")
     own = [word for word in words if word != "--reload"]
     return run_reloading(settings, config, own, lambda line: ui.remark(ui.styled(ui.safe(line), "dim", sys.stderr)))
+
+
+def _tell_readers(site: Loaded, config: Path | None) -> None:
+    for one in readable_secrets(site, file_of(config)):
+        ui.remark(ui.safe(f"{one.where}: {one.what}: {one.hint}"))
 
 
 def _require_sources(site: Loaded, target: str | None, chosen: Target | None, configured: tuple[str, ...]) -> None:

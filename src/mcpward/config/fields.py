@@ -112,6 +112,12 @@ def _each(read: Callable[[str], Any]) -> Callable[[object], object]:
     return read_all
 
 
+def _called_host(text: str) -> str:
+    name = text.strip()
+    wild = "*." if name.startswith("*.") else ""
+    return wild + parse_allowed_host(name.removeprefix(wild))
+
+
 def _network(text: str) -> IPv4Network | IPv6Network:
     try:
         return ip_network(text.strip())
@@ -201,6 +207,7 @@ _pool_names = _each(check_pool_name)
 _names = _each(_claim)
 _algorithms = _each(_algorithm)
 _allowed_hosts = _each(parse_allowed_host)
+_called_hosts = _each(_called_host)
 _origins = _each(parse_origin)
 _networks = _each(_network)
 _TEXTS = WithJsonSchema({"type": "array", "items": {"type": "string"}})
@@ -296,6 +303,7 @@ Folders = Annotated[tuple[str, ...], BeforeValidator(_folders), _TEXTS]
 FoldersOrNone = Annotated[tuple[str, ...] | None, BeforeValidator(_folders_or_none), _TEXTS]
 HostNames = Annotated[tuple[str, ...], BeforeValidator(_host_names), _TEXTS]
 AllowedHosts = Annotated[tuple[str, ...], BeforeValidator(_allowed_hosts), _TEXTS]
+CalledHosts = Annotated[tuple[str, ...], BeforeValidator(_called_hosts), _TEXTS]
 Origins = Annotated[tuple[str, ...], BeforeValidator(_origins), _TEXTS]
 Networks = Annotated[
     tuple[IPv4Network | IPv6Network, ...],
@@ -324,6 +332,7 @@ KINDS: Final[Mapping[object, str]] = {
     _url_or_none: "URL",
     _host_names: "list of host names",
     _allowed_hosts: "list of host or host:port",
+    _called_hosts: "list of host, host:port or *.host",
     _origins: "list of origins",
     _networks: "list of networks",
     parse_metadata_url: "URL",

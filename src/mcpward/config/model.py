@@ -45,6 +45,7 @@ from mcpward.config.limits import (
 from mcpward.config.names import check_server_name
 from mcpward.config.oauth import Egress, Issuer, IssuerName, OAuth
 from mcpward.config.section import Section, key
+from mcpward.config.tool_http import ToolHttp
 from mcpward.core.errors import Finding
 from mcpward.core.scope import Access
 
@@ -280,6 +281,7 @@ class Server(Section):
     )
     limits: ServerLimits = Field(ServerLimits(), description="limits of this server")
     tools: dict[ToolName, ToolSettings] = Field({}, description="additions to its tools, by their names")
+    http: ToolHttp = Field(ToolHttp(), description="requests of its tools by mcpward.http")
     oauth: OAuth = Field(OAuth(), description="accepted tokens and their rights")
 
     def under(self, site: str) -> Self:
@@ -314,7 +316,7 @@ class Settings(Section):
     output: Output = Field(Output(), description="bounds on results")
     log: Log = Field(Log(), description="the process's own log")
     secrets: SecretSources = Field(SecretSources(), description="where tools' secrets come from")
-    egress: Egress = Field(Egress(), description="calls that mcpward makes itself")
+    egress: Egress = Field(Egress(), description="calls of mcpward and of mcpward.http")
     budgets: dict[BudgetName, BudgetSettings] = Field({}, description="budgets of tools, by a name of your own")
     pools: dict[PoolName, PoolSettings] = Field({}, description="pools of tools, by a name of your own")
     issuers: dict[IssuerName, Issuer] = Field({}, description="the identity providers, by a name of your own")

@@ -32,14 +32,15 @@ SecretName = Annotated[str, AfterValidator(check_secret_name)]
 
 
 class Egress(Section):
-    """[egress]: calls that mcpward makes itself, to identity providers."""
+    """[egress]: calls that leave mcpward, to identity providers and from tools by `mcpward.http`."""
 
     allow: Networks = key(
         (),
-        "private, loopback or link-local networks that mcpward may call; http:// is allowed only for these",
+        "private, loopback or link-local networks that mcpward and mcpward.http may call; http:// is allowed only for "
+        "these",
         '["10.20.0.0/16"]',
     )
-    timeout_s: Seconds = key(5.0, "seconds that one call may take, to the last byte of its answer", "5.0")
+    timeout_s: Seconds = key(5.0, "seconds that one call of mcpward itself may take, to the end of its answer", "5.0")
 
 
 class ClaimNames(Section):

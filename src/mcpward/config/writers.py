@@ -69,10 +69,10 @@ def _chown(path: Path, option: str = "") -> str:
 def _may_others_write(state: os.stat_result) -> bool:
     if state.st_mode & stat.S_IWOTH:
         return True
-    return bool(state.st_mode & stat.S_IWGRP) and not _is_of_one(state.st_uid, state.st_gid)
+    return bool(state.st_mode & stat.S_IWGRP) and not is_of_one(state.st_uid, state.st_gid)
 
 
-def _is_of_one(user: int, group: int) -> bool:
+def is_of_one(user: int, group: int) -> bool:
     """Return whether a group is a user's own: named alike, and without other members."""
     try:
         name, found = pwd.getpwuid(user).pw_name, grp.getgrgid(group)

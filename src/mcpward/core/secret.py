@@ -2,7 +2,9 @@
 
 import hmac
 from collections.abc import Iterable
+from threading import Lock
 from typing import Final, NoReturn
+from weakref import WeakSet
 
 from msgspec import Struct
 
@@ -18,16 +20,36 @@ class HttpOnly(ValueError):
         self.name = name
 
 
-class _Held(Struct, eq=False):
+class Binding(Struct, frozen=True):
+    """A bound secret as the way out compares it: its values, the former ones too, and where they may go."""
+
+    name: str
+    values: tuple[str, ...]
+    hosts: tuple[str, ...]
+    header: str
+
+    def __repr__(self) -> str:
+        return f"Binding({_MASK})"
+
+
+class _Held(Struct, eq=False, weakref=True):
     """What a secret and everything derived from it share, so that all of them see a renewed value."""
 
+    name: str
     value: str
     hosts: tuple[str, ...]
     header: str
     is_http_only: bool
+    former: tuple[str, ...] = ()
+    is_used: bool = False
 
     def __repr__(self) -> str:
         return f"_Held({_MASK})"
+
+
+_lock: Final = Lock()
+#: Every bound value of the process, whichever way it came in: a tool may have kept one that it revealed.
+_bound: Final[WeakSet[_Held]] = WeakSet()
 
 
 class Secret:
@@ -45,7 +67,8 @@ class Secret:
     def __init__(
         self, value: str, name: str = "", *, hosts: Iterable[str] = (), header: str = "", is_http_only: bool = False
     ) -> None:
-        self._held = _Held(value, _lowered(hosts), header.lower(), is_http_only)
+        self._held = _Held(name, value, _lowered(hosts), header.lower(), is_http_only)
+        _register(self._held)
         self._before = self._after = ""
         self.name = name
 
@@ -72,7 +95,12 @@ class Secret:
         """
         if self._held.is_http_only:
             raise HttpOnly(self.name)
-        return value_of(self)
+        return used_value_of(self)
+
+    def take_use(self) -> bool:
+        """Return whether the value was used since the last time; for the note of when a secret was used last."""
+        is_used, self._held.is_used = self._held.is_used, False
+        return is_used
 
     def template(self, text: str) -> "Secret":
         """Return a secret with the value in the place of ``{}``, as in ``template("Bearer {}")``.
@@ -108,7 +136,9 @@ class Secret:
             held.header = header.lower()
         if is_http_only is not None:
             held.is_http_only = is_http_only
-        held.value = value
+        if value != held.value:
+            held.former, held.value = (*held.former, held.value), value
+        _register(held)
 
     def __repr__(self) -> str:
         return f"Secret({_MASK})"
@@ -149,6 +179,25 @@ class Secret:
 def value_of(secret: Secret) -> str:
     """Return the value for mcpward's own use, also of a secret for HTTP only: to send, seal, compare or redact it."""
     return f"{secret._before}{secret._held.value}{secret._after}"  # noqa: SLF001  the one way around reveal
+
+
+def used_value_of(secret: Secret) -> str:
+    """Return the value because it is sent or handed out now, which counts as a use of it."""
+    secret._held.is_used = True  # noqa: SLF001  as in value_of
+    return value_of(secret)
+
+
+def bindings() -> list[Binding]:
+    """Return every bound secret that is in use in this process."""
+    with _lock:
+        held = [one for one in _bound if one.hosts]
+    return [Binding(one.name, (one.value, *one.former), one.hosts, one.header) for one in held]
+
+
+def _register(held: _Held) -> None:
+    if held.hosts:
+        with _lock:
+            _bound.add(held)
 
 
 def _lowered(hosts: Iterable[str]) -> tuple[str, ...]:

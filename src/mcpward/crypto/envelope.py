@@ -8,25 +8,13 @@ Nonces are 96 random bits: 2^32 seals per key and purpose stay below a chance of
 master key before that.
 """
 
-import os
 from typing import Final
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
+from mcpward.crypto.aead import Aead, SealRefused
 from mcpward.crypto.keyring import KeyRing
 
 _VERSION: Final = b"\x01"
 _HEAD: Final = 5
-_NONCE: Final = 12
-_TAG: Final = 16
-
-
-class EnvelopeRefused(Exception):
-    """The blob is not ours, was changed, or stands in another's place. One text for all: no oracle."""
-
-    def __init__(self) -> None:
-        super().__init__("the sealed value cannot be opened")
 
 
 class Envelope:
@@ -36,7 +24,7 @@ class Envelope:
 
     def __init__(self, ring: KeyRing, purpose: str = "envelope") -> None:
         heads = [_VERSION + bytes.fromhex(key_id) for key_id in ring.ids]
-        self._keys = {head: AESGCM(key) for head, key in zip(heads, ring.derive_all(purpose), strict=True)}
+        self._keys = {head: Aead(key) for head, key in zip(heads, ring.derive_all(purpose), strict=True)}
         self._head = heads[0]
         self._newest = self._keys[self._head]
 
@@ -45,16 +33,16 @@ class Envelope:
 
     def seal(self, plain: bytes, aad: bytes) -> bytes:
         """Encrypt ``plain`` so that only the same ``aad`` opens it."""
-        nonce = os.urandom(_NONCE)
-        return self._head + nonce + self._newest.encrypt(nonce, plain, self._head + aad)
+        return self._head + self._newest.seal(plain, self._head + aad)
 
     def open(self, blob: bytes, aad: bytes) -> bytes:
-        """Decrypt. Raises :class:`EnvelopeRefused` for anything that was not sealed here with this ``aad``."""
+        """Decrypt. Raises :class:`SealRefused` for anything that was not sealed here with this ``aad``."""
         head = blob[:_HEAD]
         key = self._keys.get(head)
-        if key is None or len(blob) < _HEAD + _NONCE + _TAG:
-            raise EnvelopeRefused
-        try:
-            return key.decrypt(blob[_HEAD : _HEAD + _NONCE], blob[_HEAD + _NONCE :], head + aad)
-        except InvalidTag:
-            raise EnvelopeRefused from None
+        if key is None:
+            raise SealRefused
+        return key.open(blob[_HEAD:], head + aad)
+
+    def is_newest(self, blob: bytes) -> bool:
+        """Return whether the newest key sealed it, as its head says."""
+        return blob[:_HEAD] == self._head

@@ -1,7 +1,7 @@
 """The root keys of a site and what is derived from them (HKDF-SHA-256, RFC 5869), one key per purpose.
 
-Root keys come from the environment, or from ``master.key`` in the site's data folder, which the first start makes.
-Nothing here knows what the keys are used for.
+Root keys come from the environment, a file, a credential of systemd or the operating system's keyring; else from
+``master.key`` in the site's data folder, which the first start makes. Nothing here knows what the keys are used for.
 """
 
 import os
@@ -19,6 +19,11 @@ from mcpward.crypto.keyfile import read_mounted, read_or_create
 KEY_BYTES: Final = 32
 _VALUE: Final = "MCPWARD_MASTER_KEY"
 _FILE: Final = "MCPWARD_MASTER_KEY_FILE"
+_KEYRING: Final = "MCPWARD_MASTER_KEY_KEYRING"
+#: systemd's folder of a service's credentials, and the name of ours (systemd.exec(5), LoadCredential=).
+_CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
+_CREDENTIAL: Final = "mcpward_master_key"
+_SERVICE: Final = "mcpward"
 _FORM_HINT: Final = "a master key is 32 random bytes in base64url; several are separated by commas, newest first"
 
 
@@ -64,18 +69,57 @@ def load_or_create(data: Path, env: Mapping[str, str], *, needed_by: str = "") -
     Raises :class:`Misconfigured` for a key that is not well-formed, or a file that others may read: such a key must be
     replaced, never used. Also for a key that is missing and must not be made.
     """
-    if _VALUE in env and _FILE in env:
-        raise Misconfigured([Finding(f"{_VALUE} and {_FILE} are both set", hint="set one of them")])
+    credential = _credential(env)
+    given = [name for name in (_VALUE, _FILE, _KEYRING) if name in env] + ([str(credential)] if credential else [])
+    if len(given) > 1:
+        raise Misconfigured([Finding(f"the master key is set twice: {' and '.join(given)}", hint="keep one of them")])
     if _VALUE in env:
         return _parse(env[_VALUE], _VALUE)
-    if _FILE in env:
-        path = Path(env[_FILE])
+    if _KEYRING in env:
+        return _parse(_of_keyring(env[_KEYRING]), f"the keyring's entry {env[_KEYRING]} of {_SERVICE}")
+    if _FILE in env or credential:
+        path = credential or Path(env[_FILE])
         return _parse(read_mounted(path), str(path))
-    path = data / "master.key"
+    path = generated_file(data)
     if needed_by and not os.path.lexists(path):
         what = f"{needed_by} was made with a master key, but there is none here"
         raise Misconfigured([Finding(what, str(path), f"restore the file, or set {_VALUE} or {_FILE}")])
     return _parse(read_or_create(path, KEY_BYTES), str(path))
+
+
+def generated_file(data: Path) -> Path:
+    """Return where the first start puts the key that it makes."""
+    return data / "master.key"
+
+
+def is_given(env: Mapping[str, str]) -> bool:
+    """Return whether the operator says where the master key is."""
+    return any(name in env for name in (_VALUE, _FILE, _KEYRING)) or _credential(env) is not None
+
+
+def _credential(env: Mapping[str, str]) -> Path | None:
+    folder = env.get(_CREDENTIALS)
+    path = Path(folder, _CREDENTIAL) if folder else None
+    return path if path is not None and os.path.lexists(path) else None
+
+
+def _of_keyring(entry: str) -> str:
+    """Return what the operating system's keyring keeps for the service ``mcpward`` under ``entry``."""
+    try:
+        import keyring
+        from keyring.errors import KeyringError
+    except ImportError:
+        hint = "pip install 'mcpward[keyring]'"
+        raise Misconfigured([Finding(f"{_KEYRING} needs the package keyring", hint=hint)]) from None
+    try:
+        value = keyring.get_password(_SERVICE, entry)
+    except KeyringError as error:
+        what = f"the keyring cannot be read ({type(error).__name__})"
+        raise Misconfigured([Finding(what, _KEYRING, "unlock it, or set MCPWARD_MASTER_KEY_FILE")]) from None
+    if not value:
+        hint = f"save one: keyring set {_SERVICE} {entry}"
+        raise Misconfigured([Finding(f"the keyring has no entry {entry} of {_SERVICE}", _KEYRING, hint)])
+    return value
 
 
 def _parse(text: str, where: str) -> KeyRing:

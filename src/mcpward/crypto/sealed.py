@@ -9,7 +9,8 @@ another caller, by the payload and the associated data.
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Final
 
-from mcpward.crypto.envelope import Envelope, EnvelopeRefused
+from mcpward.crypto.aead import SealRefused
+from mcpward.crypto.envelope import Envelope
 from mcpward.crypto.keyring import KeyRing
 
 _LONGEST: Final = 4096
@@ -51,5 +52,5 @@ class SealedToken:
             return None
         try:
             return self._envelope.open(blob, aad)
-        except EnvelopeRefused:
+        except SealRefused:
             return None

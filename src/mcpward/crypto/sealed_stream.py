@@ -9,7 +9,8 @@ import io
 import os
 from typing import BinaryIO, Final
 
-from mcpward.crypto.envelope import Envelope, EnvelopeRefused
+from mcpward.crypto.aead import SealRefused
+from mcpward.crypto.envelope import Envelope
 from mcpward.crypto.keyring import KeyRing
 
 _FRAME: Final = 256 * 1024
@@ -59,7 +60,7 @@ class SealedWriter(io.RawIOBase):
 class SealedReader(io.RawIOBase):
     """Opens a stream with any key of the ring.
 
-    Raises :class:`EnvelopeRefused` while it is read, if it is not one that a holder of the ring sealed, whole.
+    Raises :class:`SealRefused` while it is read, if it is not one that a holder of the ring sealed, whole.
     """
 
     def __init__(self, file: BinaryIO, ring: KeyRing, purpose: str) -> None:
@@ -88,11 +89,11 @@ class SealedReader(io.RawIOBase):
     def _next(self) -> bytes:
         size = int.from_bytes(self._file.read(_LENGTH))
         if not 0 < size <= _FRAME + _OVERHEAD:
-            raise EnvelopeRefused
+            raise SealRefused
         blob = self._file.read(size)
         try:
             plain = self._envelope.open(blob, _place(self._id, self._number, is_last=False))
-        except EnvelopeRefused:
+        except SealRefused:
             plain = self._envelope.open(blob, _place(self._id, self._number, is_last=True))
             self._is_over = True
             if self._file.read(1):  # nothing may follow: it would belong to no frame

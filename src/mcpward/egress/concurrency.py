@@ -15,8 +15,8 @@ _IN_ALL: Final = 512
 class _Endpoint:
     """The calls to one endpoint, running and waiting."""
 
-    def __init__(self) -> None:
-        self.places = asyncio.Semaphore(AT_ONCE)
+    def __init__(self, at_once: int) -> None:
+        self.places = asyncio.Semaphore(at_once)
         self.users = 0
 
 
@@ -26,7 +26,8 @@ class Concurrency:
     Nor those of its own origin: a provider under many introspection requests still delivers its keys.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: int = AT_ONCE) -> None:
+        self._at_once = at_once
         self._endpoints: dict[str, _Endpoint] = {}
         self._users = 0
 
@@ -36,7 +37,7 @@ class Concurrency:
 
         Raises :class:`EgressFailed` (busy) at once if too many wait already.
         """
-        queue = self._endpoints.get(endpoint) or _Endpoint()
+        queue = self._endpoints.get(endpoint) or _Endpoint(self._at_once)
         if queue.users >= _IN_QUEUE or self._users >= _IN_ALL:
             raise EgressFailed(Failure.BUSY, f"too many calls to {endpoint} are under way")
         self._endpoints[endpoint] = queue

@@ -13,6 +13,9 @@ class Failure(StrEnum):
     HOST_REFUSED = "host-refused"
     ADDRESS_REFUSED = "address-refused"
     PLAIN_REFUSED = "plain-refused"
+    HOST_NOT_ALLOWED = "host-not-allowed"
+    HEADER_REFUSED = "header-refused"
+    SECRET_BOUND = "secret-bound"  # noqa: S105  a word, not a secret
 
     UNRESOLVED = "unresolved"
     UNREACHABLE = "unreachable"

@@ -1,4 +1,4 @@
-"""The response: read within its size, without content coding, and accepted only as strict JSON."""
+"""The response: read within its size, without content coding; mcpward's own calls take only strict JSON."""
 
 import re
 from codecs import BOM_UTF8
@@ -18,6 +18,8 @@ _JSON: Final = re.compile(r"application/(?:[a-z0-9!#$&^_.-]+\+)?json(?:\s*;.*)?"
 _BOUNDS: Final = Bounds(depth=32, members=20_000)
 # Chunks of a byte each cost a thousand times their weight. Real servers send kilobytes.
 _MOST_PIECES: Final = 4_096
+#: Bytes of a piece, on the average, beyond that number: an answer of many megabytes has more pieces.
+_LEAST_PIECE: Final = 64
 
 
 class Fetched(Struct, frozen=True):
@@ -33,19 +35,36 @@ class Fetched(Struct, frozen=True):
         return f"Fetched(status={self.status})"
 
 
+class Received(Struct, frozen=True):
+    """A response as it came, with its header fields by lower-case name. It has no readable ``repr``."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    def __repr__(self) -> str:
+        return f"Received(status={self.status})"
+
+
+async def receive(response: Response, max_bytes: int, *, has_body: bool) -> Received:
+    """Read one response of any kind. ``has_body`` is False for HEAD, whose answer has the length of GET's.
+
+    Raises :class:`EgressFailed` (protocol-broken, coding-refused, too-large).
+    """
+    status, headers = _head(response)
+    if int(headers.get("content-length", "0")) > max_bytes and has_body and status != 304:
+        raise EgressFailed(Failure.TOO_LARGE, f"the answer is larger than {max_bytes} bytes")
+    return Received(status, headers, await _body(response, max_bytes))
+
+
 async def read(response: Response, max_bytes: int) -> Fetched:
     """Read one response. The body of an error is read if it is JSON, as OAuth's errors are, and left if it is not.
 
     Raises :class:`EgressFailed` (redirected, protocol-broken, coding-refused, media-refused, too-large, not-json).
     """
-    status = response.status
-    if 300 <= status < 400:
-        raise EgressFailed(Failure.REDIRECTED, f"the answer is a redirect ({status})")
-    if not 200 <= status < 600:
-        raise EgressFailed(Failure.PROTOCOL_BROKEN, f"the answer has the status {status}")
-    headers = _headers(response)
-    if headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise EgressFailed(Failure.CODING_REFUSED, "the answer has a content coding that was not asked for")
+    if 300 <= response.status < 400:
+        raise EgressFailed(Failure.REDIRECTED, f"the answer is a redirect ({response.status})")
+    status, headers = _head(response)
     kept = {name: value for name, value in headers.items() if name in _KEPT}
     if not _JSON.fullmatch(headers.get("content-type", "").strip()):
         if status < 300:
@@ -60,6 +79,15 @@ async def read(response: Response, max_bytes: int) -> Fetched:
         )  # RFC 8259 §8.1 lets a reader skip it
     except JsonRefused as refused:
         raise EgressFailed(Failure.NOT_JSON, str(refused)) from None
+
+
+def _head(response: Response) -> tuple[int, dict[str, str]]:
+    if not 200 <= response.status < 600:
+        raise EgressFailed(Failure.PROTOCOL_BROKEN, f"the answer has the status {response.status}")
+    headers = _headers(response)
+    if headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise EgressFailed(Failure.CODING_REFUSED, "the answer has a content coding that was not asked for")
+    return response.status, headers
 
 
 def _headers(response: Response) -> dict[str, str]:
@@ -80,6 +108,6 @@ async def _body(response: Response, max_bytes: int) -> bytes:
             pieces += 1
             if len(body) > max_bytes:
                 raise EgressFailed(Failure.TOO_LARGE, f"the answer is larger than {max_bytes} bytes")
-            if pieces > _MOST_PIECES:
+            if pieces > _MOST_PIECES and pieces * _LEAST_PIECE > len(body):
                 raise EgressFailed(Failure.TOO_LARGE, "the answer comes in too many pieces")
     return bytes(body)

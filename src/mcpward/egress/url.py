@@ -33,6 +33,11 @@ class Url(Struct, frozen=True):
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
+    def place(self) -> str:
+        """Host and port, the port always."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
     def origin(self) -> str:
         """Scheme, host and port, in one spelling."""
         return f"{self.scheme}://{self.authority}"

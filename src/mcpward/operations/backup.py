@@ -23,7 +23,7 @@ from mcpward.core.clock import Clock
 from mcpward.core.errors import Finding, Misconfigured, Unreachable
 from mcpward.core.moment import moment_text
 from mcpward.core.operator import Operator
-from mcpward.crypto.envelope import EnvelopeRefused
+from mcpward.crypto.aead import SealRefused
 from mcpward.crypto.keyring import KeyRing
 from mcpward.crypto.mac import RingMac
 from mcpward.crypto.sealed_stream import SealedReader, SealedWriter
@@ -162,7 +162,7 @@ def opened(file: Path, ring: KeyRing, folder: Path) -> Iterator[Unpacked]:
             manifest = json.decode((Path(place) / MANIFEST).read_bytes(), type=Manifest)
             _require_fit(file, Path(place) / DATABASE)
             yield Unpacked(Path(place), manifest)
-    except (EnvelopeRefused, tarfile.TarError, EOFError, DecodeError):
+    except (SealRefused, tarfile.TarError, EOFError, DecodeError):
         what = "was made with another master key, was changed, or is truncated"
         raise _unfit(file, what, "restore the master key of its site; see mcpward restore --help") from None
     except OSError as error:

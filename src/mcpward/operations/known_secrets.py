@@ -22,12 +22,18 @@ ByServer = Mapping[str, Mapping[str, Secret]]
 
 class Secrets:
     """Provides the current redactor, rebuilt only when a secret was added. ``vault`` holds each server's own, ``shown``
-    are those that mcpward shows to identity providers.
+    are those that mcpward shows to identity providers, ``kept`` are earlier versions in their grace period.
     """
 
-    def __init__(self, settings: Settings, vault: ByServer, shown: Mapping[str, Secret] | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        vault: ByServer,
+        shown: Mapping[str, Secret] | None = None,
+        kept: Iterable[Secret] = (),
+    ) -> None:
         of_servers = (secret for of_server in vault.values() for secret in of_server.values())
-        self._fixed = [*_own(settings), *of_servers, *(shown or {}).values()]
+        self._fixed = [*_own(settings), *of_servers, *(shown or {}).values(), *kept]
         self._version = -1
         self._told: set[str] = set()
         self._redactor = self._made()

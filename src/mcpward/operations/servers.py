@@ -54,7 +54,7 @@ async def held_by_server(site: Site, now: float, max_age_s: float | None) -> dic
             for server in record.servers:
                 keys.setdefault(server, []).append(record)
     keys.pop(EVERY_SERVER, None)
-    urls, secrets = await site.store.urls.servers(now), await site.store.secrets.servers()
+    urls, secrets = await site.store.urls.servers(now), await site.store.vault.servers()
     return {
         server: ServerHoldings(server, tuple(keys.get(server, ())), urls.get(server, 0), secrets.get(server, 0))
         for server in sorted({*keys, *urls, *secrets})

@@ -14,7 +14,7 @@ from mcpward.core.errors import Finding, Misconfigured, Unreachable
 from mcpward.core.operator import Operator
 from mcpward.crypto.digest import Pepper
 from mcpward.crypto.envelope import Envelope
-from mcpward.crypto.keyring import KeyRing, load_or_create
+from mcpward.crypto.keyring import KeyRing, generated_file, is_given, load_or_create
 from mcpward.crypto.mac import RingMac
 from mcpward.crypto.record_mac import RecordMacs
 from mcpward.crypto.sealed import SealedToken
@@ -28,8 +28,8 @@ from mcpward.traffic.sink import NoRoom
 from mcpward.vault.store import Vault
 
 __all__ = [
-    "MARK_PURPOSE", "Accept", "Site", "database_of", "open_site", "release_reserve", "ring_for_restore", "ring_of",
-    "unusable",
+    "MARK_PURPOSE", "Accept", "Site", "database_of", "key_beside_data", "open_site", "release_reserve",
+    "ring_for_restore", "ring_of", "unusable",
 ]  # fmt: skip
 
 MARK_PURPOSE: Final = "store mark"
@@ -86,7 +86,7 @@ async def open_site(
             pepper_keys=Pepper(*ring.derive_all("api keys")),
             pepper_urls=Pepper(*ring.derive_all("unlisted urls")),
             sessions=SealedToken(ring, "mcp sessions"),
-            vault=Vault(store.secrets, Envelope(ring)),
+            vault=Vault(store.vault, Envelope(ring), integrity.site, clock),
         )
     finally:
         await store.close()
@@ -101,6 +101,13 @@ def ring_of(settings: Settings) -> KeyRing:
     database = database_of(settings)
     has_data = database is not None and database.exists() and database.stat().st_size > 0
     return load_or_create(settings.site.data, os.environ, needed_by=f"the database {database}" if has_data else "")
+
+
+def key_beside_data(settings: Settings) -> Path | None:
+    """Return the file of a master key that a first start made beside the data that it opens; None if the operator keeps
+    it elsewhere.
+    """
+    return None if is_given(os.environ) else generated_file(settings.site.data)
 
 
 def ring_for_restore(settings: Settings) -> KeyRing:

@@ -203,6 +203,10 @@ class Environment:
         for server, name in tuple(self._handles):
             self._renew(server, name)
 
+    def take_used(self) -> list[tuple[str, str]]:
+        """Return which secrets of which servers were used since the last time, by server and name."""
+        return [place for place, handle in tuple(self._handles.items()) if handle.take_use()]
+
     def is_set(self, server: str, name: str) -> bool:
         """Return whether a server's secret is set.
 

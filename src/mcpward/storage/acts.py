@@ -23,10 +23,14 @@ from mcpward.storage.statements import ConnectionStatements, Statements
 from mcpward.traffic.act import COLUMNS, Act, act_row
 
 _log: Final = logging.getLogger("mcpward.traffic")
-_NOUNS: Final = {"api_keys": "key", "unlisted_urls": "secret URL", "secrets": "secret"}
+_NOUNS: Final = {"api_keys": "key", "unlisted_urls": "secret URL", "vault": "secret"}
 #: Counted by the store itself, and no doing of an operator.
-_OWN: Final = frozenset({"revision", "last_used_at"})
+_OWN: Final = frozenset({"revision", "last_used_at", "key_id", "kind"})
 _ENDING: Final = frozenset({"revoked_at"})
+#: A code, and a key that another key wraps: the same value may have another one.
+_NO_VALUES: Final = frozenset({"mac", "wrapped"})
+#: What the vault keeps of a secret that is bound to no hosts.
+_UNBOUND: Final = ("", "[]", 0)
 Values = Mapping[str, Any]
 
 
@@ -53,12 +57,14 @@ class RowChange(Struct, frozen=True):
         """Whether what is kept sealed, or as a digest, is another one."""
         before, after = self.before or {}, self.after or {}
         hidden = [column.name for column in self.table.c if isinstance(column.type, LargeBinary)]
-        return any(before.get(name) != after.get(name) for name in hidden if name != "mac")
+        return any(before.get(name) != after.get(name) for name in hidden if name not in _NO_VALUES)
 
     def act(self) -> Act | None:
         """Return the act, without anything that is stored as bytes: digests, codes and sealed values are."""
         before, after = _shown(self.table, self.before), _shown(self.table, self.after)
         row = self.after or self.before or {}
+        if row.get("kind") == "key":  # a rotation is an act of its own
+            return None
         if before is not None and after is not None:
             changed = [name for name in (*before, *after) if before.get(name) != after.get(name)]
             before = {name: before.get(name) for name in changed}
@@ -69,7 +75,7 @@ class RowChange(Struct, frozen=True):
                 return None
         noun = _NOUNS.get(self.table.name, self.table.name)
         is_key = self.table.name == "api_keys"
-        name = row.get("id") or row.get("name")
+        name = row["name"] if self.table.name == "vault" else row.get("id") or row.get("name")
         return Act(
             object=f"{noun} {name} ({row['name']})" if is_key else f"{noun} {name}",
             before=before,
@@ -147,6 +153,8 @@ def _shown(table: Table, row: Values | None) -> dict[str, Any] | None:
     for column in table.c:
         value = row.get(column.name)
         if value is None or column.name in _OWN or isinstance(column.type, LargeBinary):
+            continue
+        if table.name == "vault" and value in _UNBOUND:
             continue
         if column.name == "access":
             shown["class"] = Access(value).label

@@ -21,19 +21,19 @@ from mcpward.storage.integrity import Integrity
 from mcpward.storage.journal import Journal
 from mcpward.storage.keys import KeyTable
 from mcpward.storage.migrate import migrate
-from mcpward.storage.opening import RENAMES, Accept, Opening
+from mcpward.storage.opening import RENAMES, VAULTED, Accept, Opening
 from mcpward.storage.record import RecordStore
 from mcpward.storage.register import Register
 from mcpward.storage.renames import RenamedTable
-from mcpward.storage.secrets import SecretTable
 from mcpward.storage.served import ServedTable
 from mcpward.storage.sessions import EndedSessions
 from mcpward.storage.settings import SettingsTable
-from mcpward.storage.tables import ENDED, KEYS, RENAMED, SECRETS, SPENT, URLS
+from mcpward.storage.tables import ENDED, KEYS, RENAMED, SPENT, URLS, VAULT
 from mcpward.storage.tasks import TaskTable
 from mcpward.storage.traffic import TrafficTable
 from mcpward.storage.urls import UrlTable
 from mcpward.storage.used_states import UsedStateTable
+from mcpward.storage.vault import VaultTable
 from mcpward.traffic.chain import Macs
 
 _Guarded = tuple[Register, Register, Register, Journal, Journal, Register]
@@ -52,7 +52,6 @@ class Store:
         url: URL,
         integrity: Integrity,
         guarded: _Guarded,
-        clock: Clock,
         record: ChainedRecord,
         acts: Acts,
     ) -> None:
@@ -60,14 +59,14 @@ class Store:
         self._url = url
         self._integrity = integrity
         self._file = sqlite.file_of(url)
-        keys, urls, secrets, sessions, spent, renames = guarded
+        keys, urls, vault, sessions, spent, renames = guarded
         self.acts = acts
         self.keys = KeyTable(connections, keys)
         self.urls = UrlTable(connections, urls)
         self.sessions = EndedSessions(sessions)
         self.traffic = TrafficTable(connections, record)
         self.record = RecordStore(connections, self.traffic)
-        self.secrets = SecretTable(connections, secrets, clock)
+        self.vault = VaultTable(connections, vault)
         self.settings = SettingsTable(connections)
         self.tasks = TaskTable(connections)
         self.mail = BusTable(connections)
@@ -97,11 +96,12 @@ class StoreReader:
     def __init__(self, url: URL, integrity: Integrity, file: sqlite.File | None) -> None:
         self._connections = Connections(url)
         self._url, self._file = url, file
-        keys, urls, _, sessions, spent, _ = _guarded(self._connections, integrity)
+        keys, urls, vault, sessions, spent, _ = _guarded(self._connections, integrity)
         self.keys = KeyTable(self._connections, keys).follow()
         self.urls = UrlTable(self._connections, urls).follow()
         self.ended = sessions.follow()
         self.spent = spent.follow()
+        self.vault = VaultTable(self._connections, vault).follow()
 
     async def counters(self) -> object:
         """Return the counters of everything followed, as they stand: one look instead of one for each table."""
@@ -128,7 +128,7 @@ def _guarded(connections: Connections, integrity: Integrity, acts: Acts | None =
     return (
         Register(connections, integrity, "keys", KEYS, acts),
         Register(connections, integrity, "urls", URLS, acts),
-        Register(connections, integrity, "secrets", SECRETS, acts),
+        Register(connections, integrity, VAULTED, VAULT, acts),
         # Every caller that may begin a session may end it, and each is a row for a day: no more than a worker
         # remembers.
         Journal(connections, integrity, "sessions", ENDED, CAPACITY),
@@ -177,7 +177,7 @@ async def open_store(
     except BaseException:
         await connections.close()
         raise
-    return Store(connections, target, integrity, guarded, clock, record, acts)
+    return Store(connections, target, integrity, guarded, record, acts)
 
 
 def _parse(url: str) -> URL:

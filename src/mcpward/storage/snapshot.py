@@ -22,7 +22,15 @@ from mcpward.storage.migrations import LATEST
 _IN_USE: Final = 128
 #: ``struct flock`` of Linux: type, whence, start, length, process.
 _FLOCK: Final = "hhqqi4x"
-_COUNTED: Final = {"keys": "api_keys", "urls": "unlisted_urls", "secrets": "secrets", "records": "traffic"}
+_COUNTED: Final = {
+    "keys": "SELECT COUNT(*) FROM api_keys",
+    "urls": "SELECT COUNT(*) FROM unlisted_urls",
+    "secrets": "SELECT COUNT(*) FROM vault WHERE kind = 'secret' AND ends_at IS NULL",
+    "records": "SELECT COUNT(*) FROM traffic",
+}
+#: The step that made the table ``vault``; a backup may be older.
+_VAULT: Final = 14
+_EARLIER_SECRETS: Final = "SELECT COUNT(*) FROM secrets"
 
 
 class Snapshot(Struct, frozen=True):
@@ -69,10 +77,8 @@ def look(copy: Path) -> Snapshot:
             if schema is None or schema > LATEST:
                 raise sqlite.newer(schema or 0, str(copy))
             found = file.execute("SELECT id FROM mcpward_site").fetchone()
-            rows = {
-                name: file.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0]  # noqa: S608 - our own names
-                for name, table in _COUNTED.items()
-            }
+            queries = _COUNTED if schema >= _VAULT else {**_COUNTED, "secrets": _EARLIER_SECRETS}
+            rows = {name: file.execute(query).fetchone()[0] for name, query in queries.items()}
     except sqlite3.Error:
         raise sqlite.damaged(copy) from None
     return Snapshot(site=found[0] if found else "", schema=schema, rows=rows)

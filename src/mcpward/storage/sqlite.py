@@ -23,7 +23,7 @@ _LOOK_WHOLE: Final = 64 * 1024 * 1024
 _SMALLEST_PAGE: Final = 512
 _PAGE: Final = 4096
 _LEAST_PAGES: Final = 16
-_GUARDING: Final = ("mcpward_schema", "api_keys", "unlisted_urls", "secrets", "revisions")
+_GUARDING: Final = ("mcpward_schema", "api_keys", "unlisted_urls", "vault", "revisions")
 _DAMAGED_HINT: Final = "restore it from a backup, or move it away to start again (without its keys and records)"
 
 

@@ -76,13 +76,24 @@ SETTINGS: Final = Table(
     Column("revision", BigInteger, nullable=False),
 )
 
-SECRETS: Final = Table(
-    "secrets",
+VAULT: Final = Table(
+    "vault",
     METADATA,
-    Column("server", String, primary_key=True),
-    Column("name", String, primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("server", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("key_id", String, nullable=False),
+    Column("wrapped", LargeBinary, nullable=False),
     Column("blob", LargeBinary, nullable=False),
+    Column("hosts", String, nullable=False),
+    Column("header", String, nullable=False),
+    Column("is_http_only", Integer, nullable=False),
     Column("set_at", Float, nullable=False),
+    Column("ends_at", Float),
+    Column("last_used_at", Float),
+    Column("revision", BigInteger, nullable=False),
     Column("mac", LargeBinary),
 )
 

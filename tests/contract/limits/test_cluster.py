@@ -8,6 +8,7 @@ import pytest
 from mcpward.limits.rates.shared_port import StoreDown
 from support.drains import draw, passes, passing, quota, rate, until_up
 from support.redis import RedisCluster
+from support.waiting import soon
 
 KEY = b"{test}clock"
 
@@ -19,6 +20,18 @@ def with_replicas(tmp_path):
         yield cluster.start()
     finally:
         cluster.kill()
+
+
+def all_replicated(cluster, owner) -> bool:
+    """Whether the replica of a node has all that the node has."""
+    with owner.client() as client:
+        written = client.info("replication")["master_repl_offset"]
+    for node in cluster.nodes:
+        with node.client() as client:
+            told = client.info("replication")
+        if told["role"] == "slave" and told["master_port"] == owner.port:
+            return told["slave_repl_offset"] >= written
+    return False
 
 
 async def test_any_node_leads_to_the_one_that_has_the_slot(redis_cluster, join):
@@ -61,7 +74,7 @@ async def test_calls_in_flight_while_the_slot_moves_are_told_one_way_or_the_othe
             await asyncio.sleep(0.002)
 
     flooding = asyncio.create_task(flood())
-    await asyncio.sleep(0.02)
+    await soon(lambda: passed >= 20)
     owner = redis_cluster.owner(KEY)
     heir = next(node for node in redis_cluster.nodes if node is not owner)
     await asyncio.to_thread(move, redis_cluster, owner, heir)
@@ -98,7 +111,7 @@ async def test_a_node_that_dies_is_replaced_by_its_replica(with_replicas, join):
     owner = with_replicas.owner(KEY)
     counters = await join(owner.url, timeout_s=0.3)
     assert await passing(counters, 30, draw(rate(50))) == 30
-    await asyncio.sleep(0.3)
+    await soon(lambda: all_replicated(with_replicas, owner))
     owner.kill()
     began = time.monotonic()
     with pytest.raises(StoreDown):

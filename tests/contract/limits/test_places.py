@@ -17,6 +17,7 @@ from mcpward.limits.redis.shared_slots import RedisSlots
 from support.facts import facts_of
 from support.places import places_of, tool_of
 from support.redis import RedisServer
+from support.waiting import soon
 
 DB = Pool(name="db", slots=5, queue=200, queue_timeout_s=20.0)
 
@@ -65,10 +66,14 @@ class Room:
             self.done.append(caller)
 
 
-async def until(true, within_s=3.0):
-    async with asyncio.timeout(within_s):
-        while not true():  # noqa: ASYNC110  # what is asked about lies in another worker, or in Redis
-            await asyncio.sleep(0.005)
+def in_line(worker) -> int:
+    """How many calls of a worker the store has told to wait, and that will ask it again."""
+    return sum(map(len, worker.shared._asleep.values()))
+
+
+def waiting_here(worker) -> int:
+    """How many calls of a worker wait for one of its own places, before they ask the store."""
+    return sum(len(semaphore.line) for semaphore in worker.semaphores)
 
 
 async def test_no_more_calls_run_at_once_than_the_site_has_places_and_none_is_lost(worker):
@@ -100,7 +105,7 @@ async def test_callers_take_turns_across_workers(worker):
     many, few = await worker(1), await worker(1)
     room = Room()
     flood = [asyncio.create_task(room.call(many, "key:many")) for _ in range(30)]
-    await until(lambda: room.running)
+    await soon(lambda: room.running)
     await asyncio.gather(*(room.call(few, "key:few") for _ in range(4)))
     assert Counter(room.done)["key:many"] <= 8
     await asyncio.gather(*flood)
@@ -113,9 +118,9 @@ async def test_one_call_goes_before_the_second_of_a_caller_who_waits_with_many(w
         await lease.__aenter__()
     room = Room()
     flood = [asyncio.create_task(room.call(many, "key:many")) for _ in range(4)]
-    await asyncio.sleep(0.15)
+    await soon(lambda: in_line(many) == 4)
     late = asyncio.create_task(room.call(few, "key:few"))
-    await asyncio.sleep(0.1)
+    await soon(lambda: in_line(few))
     leases.pop().release()
     await asyncio.gather(late, *flood)  # one after the other
     assert "key:few" in room.done[:2]
@@ -129,7 +134,7 @@ async def test_who_waits_for_one_pool_keeps_nobody_from_another(worker):
     room = Room()
     async with one.lease("orders", "key:a", tool_of("db", "db")):
         both = asyncio.create_task(room.call(other, "key:b", tool_of("both", "gpu", "db")))
-        await asyncio.sleep(0.1)
+        await soon(lambda: in_line(other))
         async with asyncio.timeout(1), other.lease("orders", "key:c", tool_of("gpu", "gpu")):
             assert not both.done()
     await both
@@ -141,7 +146,7 @@ async def test_who_waits_for_a_pool_holds_nothing_here_or_there(worker):
     room = Room()
     async with one.lease("orders", "key:a", tool):
         waiting = [asyncio.create_task(room.call(place, "key:b", tool)) for place in (one, other, one, other)]
-        await asyncio.sleep(0.1)
+        await soon(lambda: in_line(other) and (waiting_here(one), waiting_here(other)) == (2, 1))
         for place in (one, other):
             async with asyncio.timeout(1), place.lease("orders", "key:c", None):
                 assert not room.done
@@ -190,7 +195,7 @@ async def test_nobody_enters_without_asking_for_the_places_of_the_site(worker):
     await lease.enter()
     assert len(one.shared._held) == 1
     waits = asyncio.ensure_future(other.lease("orders", "key:b", None).enter())
-    await asyncio.sleep(0.05)
+    await soon(lambda: in_line(other))
     assert not waits.done()
     lease.end()
     async with asyncio.timeout(1):
@@ -206,7 +211,7 @@ async def test_a_place_asked_for_ahead_is_the_one_that_is_entered(worker):
     async with asyncio.timeout(1), lease:
         assert len(one.shared._held) == 1
         late = asyncio.create_task(Room().call(other, "key:b"))
-        await asyncio.sleep(0.05)
+        await soon(lambda: in_line(other))
         assert not late.done()
     await asyncio.wait_for(late, 2)
     assert not one.shared._held
@@ -229,11 +234,11 @@ async def test_a_call_that_is_cancelled_at_any_moment_leaves_no_place_and_no_wai
 
 
 async def test_a_lent_place_is_for_other_workers_and_comes_back_before_those_that_have_not_begun(worker):
-    one, other = await worker(1), await worker(1)
+    one, other, third = [await worker(1) for _ in range(3)]
     room, answered, order = Room(), asyncio.Event(), []
 
-    async def visit(name, leave):
-        async with other.lease("orders", f"key:{name}", None):
+    async def visit(place, name, leave):
+        async with place.lease("orders", f"key:{name}", None):
             order.append(name)
             await leave.wait()
 
@@ -248,12 +253,12 @@ async def test_a_lent_place_is_for_other_workers_and_comes_back_before_those_tha
             order.append("back")
 
         asking = asyncio.create_task(ask())
-        guest = asyncio.create_task(visit("guest", leave))
-        await until(lambda: order == ["guest"])
-        late = asyncio.create_task(visit("late", never))
-        await asyncio.sleep(0.1)
+        guest = asyncio.create_task(visit(other, "guest", leave))
+        await soon(lambda: order == ["guest"])
+        late = asyncio.create_task(visit(third, "late", never))
+        await soon(lambda: in_line(third))
         answered.set()
-        await asyncio.sleep(0.1)
+        await soon(lambda: in_line(one))
         leave.set()
         await asking
         assert order == ["guest", "back"]
@@ -281,9 +286,9 @@ async def test_who_runs_while_everything_is_deleted_is_counted_again(worker_at, 
     one, other = await worker_at(server.url, 1), await worker_at(server.url, 1)
     async with one.lease("orders", "key:a", None):
         server.flush()
-        await asyncio.sleep(1.2)
+        await soon(lambda: server.keys("*}p\0*"), 1.3)  # seen by a beat, before a renewal is due
         late = asyncio.create_task(Room().call(other, "key:b"))
-        await asyncio.sleep(0.2)
+        await soon(lambda: in_line(other))
         assert not late.done()
     await asyncio.wait_for(late, 2)
 
@@ -293,9 +298,9 @@ async def test_the_first_in_line_that_died_is_waited_for_no_longer_than_a_second
     room = Room()
     async with one.lease("orders", "key:a", None):
         gone = asyncio.create_task(room.call(dead, "key:dead"))
-        await asyncio.sleep(0.1)
+        await soon(lambda: in_line(dead))
         waiting = asyncio.create_task(room.call(next_one, "key:next"))
-        await asyncio.sleep(0.1)
+        await soon(lambda: in_line(next_one))
         dead.store.tell = lambda _: None  # killed: it closes without a goodbye
         gone.cancel()
         await asyncio.gather(gone, return_exceptions=True)
@@ -333,7 +338,7 @@ async def test_a_clock_that_is_set_neither_frees_places_nor_locks_anybody_out(wo
             assert asyncio.get_running_loop().time() - started > 2.0  # the dead one's place lasted
             async with other.lease("orders", "key:c", None):
                 late = asyncio.create_task(room.call(other, "key:d"))
-                await asyncio.sleep(0.3)
+                await soon(lambda: in_line(other))
                 assert not late.done()
             await asyncio.wait_for(late, 2)
     finally:
@@ -363,7 +368,7 @@ class TestWithoutTheStore:
         assert all(one.store.is_up for one in workers)  # rates are counted there as before
         assert 1 <= len([line for line in caplog.records if "a script" in line.message]) <= 2
         server.run("ACL", "SETUSER", "half", "+zadd")
-        await asyncio.sleep(1.1)
+        await soon(lambda: all(one.shared.is_up for one in workers))
         again = Room()
         await asyncio.gather(*(again.call(workers[n % 2], f"key:{n % 3}", None, 0.05) for n in range(24)))
         await asyncio.gather(*(again.call(workers[n % 2], f"key:{n % 3}", None, 0.05) for n in range(24)))
@@ -387,9 +392,9 @@ class TestWithoutTheStore:
         tool = tool_of("query", "shut")
         async with one.lease("orders", "key:a", tool):
             waiting = asyncio.create_task(Room().call(one, "key:b", tool))
-            await asyncio.sleep(0.05)
+            await soon(lambda: waiting_here(one))
             server.kill()
-            await until(lambda: not one.store.is_up)
+            await soon(lambda: not one.store.is_up)
             one.notice()
             with pytest.raises(Refusal):
                 await asyncio.wait_for(waiting, 1)
@@ -407,7 +412,7 @@ class TestWithoutTheStore:
         room = Room()
         async with one.lease("orders", "key:a", None):
             waiting = asyncio.create_task(room.call(other, "key:b"))
-            await asyncio.sleep(0.1)
+            await soon(lambda: in_line(other))
             getattr(server, how)()
             await asyncio.wait_for(waiting, 1.0)
         assert [semaphore.free for semaphore in (*one.semaphores, *other.semaphores)] == [1, 1]
@@ -419,8 +424,8 @@ class TestWithoutTheStore:
             await Room().call(other, "key:x")
         async with one.lease("orders", "key:a", None):  # had while it was away
             server.start()
-            await until(lambda: one.store.is_up and other.store.is_up)
+            await soon(lambda: one.store.is_up and other.store.is_up)
             late = asyncio.create_task(Room().call(other, "key:b"))
-            await asyncio.sleep(0.2)
+            await soon(lambda: in_line(other))
             assert not late.done()
         await asyncio.wait_for(late, 2)

@@ -6,16 +6,20 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 import pytest
 
 from mcpward.limits.rates.limit import Loop
 from mcpward.limits.rates.shared_port import StoreDown
+from mcpward.limits.redis.dns_cache import DnsCache
 from mcpward.limits.redis.script import Command
+from support.clock import ManualClock
 from support.drains import ANN, draw, passes, passing, quota, rate, until_up
 from support.outside import certificate_for
 from support.proxy import proxied
 from support.redis import RedisServer, started
+from support.waiting import soon, turns
 
 TIMEOUT_S = 0.3
 #: The time that the machine may add to the timeout while it does other things.
@@ -35,6 +39,10 @@ def changes() -> list[tuple[bool, str]]:
 @pytest.fixture
 async def counters(server, join, changes):
     return await join(server.url, timeout_s=TIMEOUT_S, told=changes)
+
+
+def fell(changes, times) -> bool:
+    return [up for up, _ in changes].count(False) == times
 
 
 async def is_down(counters) -> float:
@@ -103,8 +111,9 @@ async def test_flushed_scripts_are_sent_again_and_nothing_is_lost(server, counte
     assert counters.store.failures == 0
 
 
-async def test_a_flushed_store_gives_a_quota_not_anew_and_a_rate_one_burst_at_the_most(server, counters, join):
-    other = await join(server.url)
+async def test_a_flushed_store_gives_a_quota_not_anew_and_a_rate_one_burst_at_the_most(server, join):
+    clock = ManualClock(now=time.time())
+    counters, other = await join(server.url, clock=clock), await join(server.url)
     assert await passing(counters, 10, draw(quota(50))) == 10
     assert await passing(other, 25, draw(quota(50))) == 25
     assert await passing(counters, 10, draw(rate(5))) == 5
@@ -113,18 +122,19 @@ async def test_a_flushed_store_gives_a_quota_not_anew_and_a_rate_one_burst_at_th
     assert await passes(counters, draw(quota(50)))
     assert await passing(other, 50, draw(quota(50))) == 15
     assert await passing(counters, 50, draw(quota(50))) == 0
-    await asyncio.sleep(1.05)
+    clock.advance(1.05)  # its refusal is forgotten
     assert await passing(counters, 10, draw(rate(5))) == 5
     assert counters.store.failures == 0
 
 
 async def test_what_was_given_back_stays_given_back(server, counters, join):
-    other = await join(server.url)
+    clock = ManualClock(now=time.time())
+    other = await join(server.url, clock=clock)
     assert await passing(counters, 9, draw(quota(5))) == 5
     assert not await passes(other, draw(quota(5)))
     counters.give_back([draw(quota(5), cost=3)])
     await counters.store.ask(Command.of("PING"))
-    await asyncio.sleep(1.05)
+    clock.advance(1.05)  # its refusal is forgotten
     assert await passing(other, 9, draw(quota(5))) == 3
 
 
@@ -228,14 +238,13 @@ async def test_a_slow_network_is_no_failure(server, join):
         assert counters.store.failures == 0
 
 
-async def test_a_cut_connection_is_made_again(server, join):
+async def test_a_cut_connection_is_made_again(server, join, changes):
     async with proxied(server.port) as proxy:
-        counters = await join(f"redis://127.0.0.1:{proxy.port}", timeout_s=TIMEOUT_S)
-        for _ in range(3):
+        counters = await join(f"redis://127.0.0.1:{proxy.port}", timeout_s=TIMEOUT_S, told=changes)
+        for cut in (1, 2, 3):
             assert await passes(counters, draw(rate(50)))
             proxy.reset()
-            assert await until_up(counters) < 1
-            await asyncio.sleep(0.05)
+            await soon(partial(fell, changes, cut))
             assert await until_up(counters) < 1
         assert await passing(counters, 60, draw(rate(50))) == 47
 
@@ -252,10 +261,7 @@ async def test_a_connection_that_dies_while_nobody_asks_is_noticed(server, join)
     async with proxied(server.port) as proxy:
         counters = await join(f"redis://127.0.0.1:{proxy.port}", timeout_s=TIMEOUT_S)
         proxy.swallows = True
-        began = time.monotonic()
-        while counters.is_up:
-            assert time.monotonic() - began < 3
-            await asyncio.sleep(0.02)
+        await soon(lambda: not counters.is_up, 3)
 
 
 async def test_somebody_who_does_not_speak_the_protocol_is_no_store(join):
@@ -293,8 +299,7 @@ async def test_whatever_answers_in_the_place_of_redis_is_tried_again(join, chang
     async with asyncio.timeout(5):
         counters = await join(f"redis://127.0.0.1:{port}", timeout_s=TIMEOUT_S, told=changes)
         before = len(tried)
-        while len(tried) < before + 2:  # noqa: ASYNC110  # the other side of a socket
-            await asyncio.sleep(0.01)
+        await soon(lambda: len(tried) >= before + 2)
     assert [up for up, _ in changes] == [False]
     assert await is_down(counters) < 0.05
     await counters.store.stop()
@@ -308,7 +313,12 @@ async def test_a_name_is_followed_to_whichever_address_takes_a_connection(server
 
 
 async def test_a_name_server_that_is_dead_holds_one_thread_and_no_more(join, monkeypatch):
-    asked, answer = [], threading.Event()
+    asked, tried, answer = [], [], threading.Event()
+    look_up = DnsCache.of
+
+    async def of(self, host):
+        tried.append(host)
+        return await look_up(self, host)
 
     def never(*names, **_):
         asked.append(names[0])
@@ -316,8 +326,9 @@ async def test_a_name_server_that_is_dead_holds_one_thread_and_no_more(join, mon
         raise OSError("no such name")
 
     monkeypatch.setattr("socket.getaddrinfo", never)
+    monkeypatch.setattr(DnsCache, "of", of)
     counters = await join("redis://store.example.com:6379", timeout_s=0.05)
-    await asyncio.sleep(1)
+    await soon(lambda: len(tried) >= 4)
     assert asked == ["store.example.com"]
     assert not counters.is_up
     answer.set()
@@ -369,7 +380,7 @@ async def test_a_user_who_may_not_run_scripts_is_down(server, join):
 async def test_a_stopped_store_fails_what_waits_and_starts_nothing_anew(server, counters):
     server.pause()
     waiting = asyncio.ensure_future(counters.take([draw(rate(5))]))
-    await asyncio.sleep(0.01)
+    await turns()  # it is sent
     await counters.store.stop()
     with pytest.raises(StoreDown):
         await waiting

@@ -15,6 +15,7 @@ from mcpward.crypto.digest import Pepper
 from mcpward.crypto.keyring import KeyRing
 from mcpward.identity.keys.api_key import issue
 from mcpward.identity.keys.records import KeyRecord
+from mcpward.vault.vault_entry import VaultEntry
 from support.clock import ManualClock
 from support.store import earlier, integrity_of, mark_of, open_store
 
@@ -133,7 +134,8 @@ async def test_a_new_root_key_takes_all_codes_over_before_the_old_one_is_retired
     followed = store.keys.follow()
     await store.keys.add(make())
     await followed.news()
-    await store.secrets.set("a", "NAME", b"blob")
+    async with store.vault.changing() as changes:
+        await changes.put(VaultEntry("1", "secret", b"blob", 1.0, server="a", name="NAME"))
     await store.sessions.end("s1", CLOCK.now() + 60)
     assert await store.spent.spend("t1", CLOCK.now() + 60)
     await store.close()
@@ -142,7 +144,7 @@ async def test_a_new_root_key_takes_all_codes_over_before_the_old_one_is_retired
     await both.close()
     alone = await open_store(url, CLOCK, ring=KeyRing([NEW]))
     assert len(await alone.keys.list()) == 2
-    assert await alone.secrets.get("a", "NAME") == b"blob"
+    assert [one.blob for one in await alone.vault.entries()] == [b"blob"]
     assert [name for name, _ in await alone.sessions.follow().news()] == ["s1"]
     assert not await alone.spent.spend("t1", CLOCK.now() + 60)
     await alone.close()

@@ -122,7 +122,9 @@ async def test_a_database_of_an_earlier_release_is_brought_up_to_date(tmp_path: 
     url, clock = f"sqlite:///{tmp_path / 'a.db'}", ManualClock()
     earlier(tmp_path / "a.db", 1, "INSERT INTO secrets VALUES ('a', 'NAME', CAST('blob' AS BLOB), 1.0)")
     store = await open_store(url, clock)
-    assert await store.secrets.get("a", "NAME") == b"blob"
+    assert [(one.server, one.name, one.version, one.blob) for one in await store.vault.entries()] == [
+        ("a", "NAME", 1, b"blob")
+    ]
     await store.mail.put([letter()])
     assert await store.spent.spend("s1", 1.0)
     await store.close()

@@ -18,6 +18,7 @@ from mcpward.core.errors import Misconfigured, Unreachable
 from mcpward.storage import migrations, sqlite
 from mcpward.storage.tables import METADATA
 from mcpward.storage.traffic_filter import TrafficFilter
+from mcpward.vault.vault_entry import VaultEntry
 from support.clock import ManualClock
 from support.records import keep
 from support.store import open_store
@@ -195,8 +196,8 @@ async def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> No
     await refused_unchanged(path, "another program")
 
 
-async def test_a_database_of_another_master_key_is_left_alone(tmp_path: Path) -> None:
-    """Attack 91: never written with a new key."""
+async def test_attack_91_a_database_of_another_master_key_is_left_alone(tmp_path: Path) -> None:
+    """Never written with a new key."""
     path = tmp_path / "a.db"
     await filled(path)
     await refused_unchanged(path, "master key", ("bb",))
@@ -253,6 +254,7 @@ import asyncio, sys
 from mcpward.core.clock import SystemClock
 from mcpward.crypto.digest import Pepper
 from mcpward.identity.keys.api_key import issue
+from mcpward.vault.vault_entry import VaultEntry
 from support.store import open_store
 
 async def work(url, count):
@@ -308,10 +310,11 @@ async def test_a_copy_taken_in_the_middle_of_writing_opens(tmp_path: Path) -> No
     path, copy = tmp_path / "a.db", tmp_path / "copy" / "a.db"
     copy.parent.mkdir()
     store = await open_store(url(path), CLOCK, ["aa"])
-    await store.secrets.set("a", "NAME", b"blob")
+    async with store.vault.changing() as changes:
+        await changes.put(VaultEntry("1", "secret", b"blob", 1.0, server="a", name="NAME"))
     for suffix in ("", "-wal", ".mark"):
         shutil.copy(f"{path}{suffix}", f"{copy}{suffix}")
     await store.close()
     restored = await open_store(url(copy), CLOCK, ["aa"])
-    assert await restored.secrets.get("a", "NAME") == b"blob"
+    assert [one.blob for one in await restored.vault.entries()] == [b"blob"]
     await restored.close()

@@ -7,8 +7,8 @@ from typing import Any
 
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
-from mcp.client.streamable_http import streamablehttp_client
-from mcp.types import ElicitResult
+from mcp.client.streamable_http import streamablehttp_client  # type: ignore[attr-defined]  # of mcp 1, in whose environments this runs
+from mcp.types import ElicitResult, TextContent
 from steps import main
 
 PROXY = sys.argv[2] if len(sys.argv) > 2 else None
@@ -24,10 +24,13 @@ class Session:
         return [tool.name for tool in (await self.session.list_tools()).tools]
 
     async def call(self, tool: str, arguments: dict[str, Any]) -> str:
-        return "\n".join(block.text for block in (await self.session.call_tool(tool, arguments)).content)
+        blocks = (await self.session.call_tool(tool, arguments)).content
+        texts = [block.text for block in blocks if isinstance(block, TextContent)]
+        assert len(texts) == len(blocks), blocks
+        return "\n".join(texts)
 
 
-async def agree(*_: object) -> ElicitResult:
+async def agree(context: object, params: object) -> ElicitResult:
     """Answer as a person who says yes."""
     return ElicitResult(action="accept", content={"confirm": True})
 
@@ -39,7 +42,7 @@ async def connect(url: str, key: str) -> AsyncIterator[Session]:
     else:
         words = ["--transport", "streamablehttp", "-H", "Authorization", f"Bearer {key}", url]
         transport = stdio_client(StdioServerParameters(command=PROXY, args=words))
-    async with transport as streams, ClientSession(*streams[:2], elicitation_callback=agree) as session:
+    async with transport as (read, write, *_), ClientSession(read, write, elicitation_callback=agree) as session:
         await session.initialize()
         yield Session(session)
 

@@ -355,3 +355,21 @@ def test_a_misspelt_server_to_serve_is_told_with_the_nearest_name(cli, site):
     assert said.code == 2
     assert "error: there is no server 'ordres' in the site's file" in said.err
     assert "hint: did you mean orders?" in said.err
+
+
+@pytest.mark.parametrize("mode, told", [(0o644, True), (0o640, False), (0o600, False)])
+def test_attack_93_a_file_with_a_password_that_others_may_read_is_told(cli, site, mode, told):
+    (site / "tools.py").write_text("from mcpward import Server\n\nserver = Server('orders')\n")
+    text = (site / "mcpward.toml").read_text()
+    (site / "mcpward.toml").write_text(f'[limits]\ncounters = "redis://:canary-91@localhost:6379/0"\n{text}')
+    (site / "mcpward.toml").chmod(mode)
+    said = cli("config", "check")
+    assert said.code == 0
+    assert ("other users can read limits.counters" in said.err) is told
+    assert "chmod 600" in said.err or not told
+    assert "canary" not in said.err
+
+
+def test_attack_93_a_file_without_a_password_may_be_read_by_all(cli, site):
+    (site / "mcpward.toml").chmod(0o644)
+    assert "other users can read" not in cli("config", "check").err

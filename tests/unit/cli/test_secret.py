@@ -2,7 +2,7 @@ import io
 
 import pytest
 
-from mcpward.cli.secret import read_secret
+from mcpward.cli.secret_input import read_secret
 
 VALUE = "canary-5f1c-postgres://u:p@h/d"
 
@@ -13,8 +13,9 @@ def test_a_secret_comes_from_stdin_and_is_kept_sealed(cli, site):
     assert VALUE not in said.err
     kept = b"".join(path.read_bytes() for path in (site / ".mcpward").iterdir())
     assert VALUE.encode() not in kept
-    assert cli("secret", "list", "--server", "orders").out == "DATABASE_URL\n"
-    assert cli("secret", "list", "--server", "orders", "--json").json == [{"server": "orders", "name": "DATABASE_URL"}]
+    assert cli("secret", "list", "--server", "orders").out.splitlines()[1].split()[:2] == ["DATABASE_URL", "1"]
+    (told,) = cli("secret", "list", "--server", "orders", "--json").json
+    assert (told["server"], told["name"], told["version"], told["hosts"]) == ("orders", "DATABASE_URL", 1, [])
 
 
 def test_a_secret_is_never_taken_from_the_command_line(cli, site):

@@ -31,7 +31,7 @@ def test_keys_and_secrets_are_carried_over_and_the_file_has_the_new_name(cli, si
     assert "[servers.shop]" in (site / "mcpward.toml").read_text()
     assert "orders" not in (site / "mcpward.toml").read_text()
     assert [servers_of(cli, key) for key in filled] == [["shop"], ["*"]]
-    assert cli("secret", "list", "--server", "shop").out == "TOKEN\n"
+    assert [one["name"] for one in cli("secret", "list", "--server", "shop", "--json").json] == ["TOKEN"]
 
 
 def test_a_secret_is_sealed_for_its_new_place_and_opens_there(cli, site, filled):
@@ -139,7 +139,7 @@ def test_a_site_without_a_file_has_the_server_of_its_last_start(cli, folder):
     started_without_a_file("tools")
     assert cli("key", "create", "--name", "k", "--json").json["servers"] == ["tools"]
     assert cli("secret", "set", "TOKEN", stdin="hunter2").code == 0
-    assert cli("secret", "list", "--server", "tools").out == "TOKEN\n"
+    assert [one["name"] for one in cli("secret", "list", "--server", "tools", "--json").json] == ["TOKEN"]
 
 
 def test_a_name_that_was_never_served_is_told_of_where_no_file_says_which_there_are(cli, folder):

@@ -3,10 +3,14 @@ import hmac
 import os
 import stat
 from base64 import urlsafe_b64encode
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import keyring
 import pytest
+from keyring.backend import KeyringBackend
+from keyring.errors import KeyringLocked
 
 from mcpward.core.errors import Misconfigured
 from mcpward.crypto.keyring import KeyRing, load_or_create
@@ -109,7 +113,7 @@ def test_a_malformed_key_is_refused_without_being_quoted(tmp_path: Path, value: 
 
 
 def test_two_places_for_the_key_are_one_too_many(tmp_path: Path) -> None:
-    with pytest.raises(Misconfigured, match="both set"):
+    with pytest.raises(Misconfigured, match="set twice"):
         load_or_create(tmp_path, {"MCPWARD_MASTER_KEY": text(NEW), "MCPWARD_MASTER_KEY_FILE": "x"})
 
 
@@ -140,8 +144,8 @@ def test_a_mounted_file_that_others_may_write_is_refused(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 43, b"\xff" * 43, os.urandom(5000)])
-def test_a_damaged_key_file_is_refused_and_never_replaced(tmp_path: Path, content: bytes) -> None:
-    """Attack 91: a new key in place of a damaged one would lock every issued credential out."""
+def test_attack_91_a_damaged_key_file_is_refused_and_never_replaced(tmp_path: Path, content: bytes) -> None:
+    """A new key in place of a damaged one would lock every issued credential out."""
     path = tmp_path / "master.key"
     path.write_bytes(content)
     path.chmod(0o600)
@@ -162,3 +166,62 @@ def test_a_link_in_the_keys_place_is_refused(tmp_path: Path) -> None:
 def test_a_missing_mounted_file_is_one_finding(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match="cannot be read"):
         load_or_create(tmp_path, {"MCPWARD_MASTER_KEY_FILE": str(tmp_path / "none")})
+
+
+class Keyring(KeyringBackend):
+    """A keyring in memory: those of desktops need one."""
+
+    priority = 1.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: dict[tuple[str, str], str] = {}
+        self.is_locked = False
+
+    def get_password(self, service: str, username: str) -> str | None:
+        if self.is_locked:
+            raise KeyringLocked("canary")
+        return self.kept.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self.kept[service, username] = password
+
+    def delete_password(self, service: str, username: str) -> None:
+        del self.kept[service, username]
+
+
+@pytest.fixture
+def desktop() -> Iterator[Keyring]:
+    before, one = keyring.get_keyring(), Keyring()
+    keyring.set_keyring(one)
+    yield one
+    keyring.set_keyring(before)
+
+
+def test_the_keyring_of_the_operating_system_holds_the_key(tmp_path: Path, desktop: Keyring) -> None:
+    keyring.set_password("mcpward", "prod", text(NEW))
+    assert load_or_create(tmp_path, {"MCPWARD_MASTER_KEY_KEYRING": "prod"}).ids == KeyRing([NEW]).ids
+    assert not (tmp_path / "master.key").exists()
+
+
+def test_a_keyring_without_the_entry_or_locked_is_told_and_no_key_is_made(tmp_path: Path, desktop: Keyring) -> None:
+    with pytest.raises(Misconfigured, match="no entry prod") as refused:
+        load_or_create(tmp_path, {"MCPWARD_MASTER_KEY_KEYRING": "prod"})
+    assert refused.value.findings[0].hint == "save one: keyring set mcpward prod"
+    desktop.is_locked = True
+    with pytest.raises(Misconfigured, match="KeyringLocked") as locked:
+        load_or_create(tmp_path, {"MCPWARD_MASTER_KEY_KEYRING": "prod"})
+    assert "canary" not in str(locked.value)
+    assert not (tmp_path / "master.key").exists()
+
+
+def test_a_credential_of_systemd_is_the_key(tmp_path: Path) -> None:
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    environment = {"CREDENTIALS_DIRECTORY": str(folder)}
+    made = load_or_create(tmp_path / "data", environment)  # a service may have credentials of its own
+    (folder / "mcpward_master_key").write_text(f"{text(NEW)}\n")
+    (folder / "mcpward_master_key").chmod(0o440)
+    assert load_or_create(tmp_path / "data", environment).ids == KeyRing([NEW]).ids != made.ids
+    with pytest.raises(Misconfigured, match="set twice"):
+        load_or_create(tmp_path, environment | {"MCPWARD_MASTER_KEY": text(NEW)})

@@ -2,7 +2,7 @@ import io
 
 import pytest
 
-from mcpward.crypto.envelope import EnvelopeRefused
+from mcpward.crypto.aead import SealRefused
 from mcpward.crypto.keyring import KeyRing
 from mcpward.crypto.sealed_stream import SealedReader, SealedWriter
 
@@ -54,7 +54,7 @@ def test_a_key_behind_the_newest_opens_and_a_stranger_s_does_not() -> None:
     stream = sealed(b"text", KeyRing([OLD]))
     assert opened(stream) == b"text"
     for ring, purpose in ((KeyRing([NEW]), "test"), (RING, "other")):
-        with pytest.raises(EnvelopeRefused):
+        with pytest.raises(SealRefused):
             opened(stream, ring, purpose)
 
 
@@ -74,13 +74,13 @@ WRONG = {
 def test_no_frame_can_be_taken_away_added_or_moved(order: tuple[int, ...]) -> None:
     parts = frames(sealed(plain(3 * FRAME + 7)))
     assert len(parts) == 5
-    with pytest.raises(EnvelopeRefused):
+    with pytest.raises(SealRefused):
         opened(b"".join(parts[number] for number in order))
 
 
 def test_no_frame_opens_in_another_stream() -> None:
     one, two = frames(sealed(plain(FRAME + 7))), frames(sealed(plain(FRAME + 7)))
-    with pytest.raises(EnvelopeRefused):
+    with pytest.raises(SealRefused):
         opened(one[0] + one[1] + two[2])
 
 
@@ -88,10 +88,10 @@ def test_no_frame_opens_in_another_stream() -> None:
 def test_no_byte_can_be_changed(at: int) -> None:
     stream = bytearray(sealed(plain(100)))
     stream[at] ^= 1
-    with pytest.raises(EnvelopeRefused):
+    with pytest.raises(SealRefused):
         opened(bytes(stream))
 
 
 def test_a_length_that_no_frame_has_is_not_read_into_memory() -> None:
-    with pytest.raises(EnvelopeRefused):
+    with pytest.raises(SealRefused):
         opened(bytes(16) + b"\xff\xff\xff\xff")

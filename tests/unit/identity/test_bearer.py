@@ -33,11 +33,11 @@ from mcpward.identity.oauth.provider import Provider, ProviderSettings
 from mcpward.identity.oauth.token_cache import KEEP_S, TokenCache
 from support.arrivals import arrival
 from support.clock import ManualClock
-from support.edge import soon
 from support.facts import facts_of
 from support.mint import AUDIENCE, NOW, Mint
 from support.outside import http
 from support.publisher import CLIENT, Publisher, publisher
+from support.waiting import soon
 
 PEPPER = Pepper(b"p" * 32)
 CHALLENGE = Challenge("https://mcp.example.com/.well-known/oauth-protected-resource/orders/mcp", ("orders:read",))

@@ -8,7 +8,8 @@ import pytest
 
 from mcpward.core.values import Arrival, Reply, ResponseStream
 from support.certificate import certificate
-from support.edge import Edge, Peer, patience, soon
+from support.edge import Edge, Peer, patience
+from support.waiting import soon
 
 CREDENTIAL = {"x_api_key": "one"}
 

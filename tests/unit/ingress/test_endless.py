@@ -10,7 +10,8 @@ from mcpward.core.errors import Refusal
 from mcpward.core.values import Arrival, Reply, ResponseStream
 from mcpward.ingress import render
 from support.certificate import certificate
-from support.edge import Edge, Peer, patience, soon
+from support.edge import Edge, Peer, patience
+from support.waiting import soon, turns
 
 LAST = Reply(status=200, body=b'{"last":true}', event_id="e-last")
 NOTHING = Reply(status=200)
@@ -180,7 +181,7 @@ async def test_nothing_else_is_taken_on_its_connection(edge):
     for _ in range(40):
         peer.ask("POST", body=b"x" * 1000)
     await peer.writer.drain()
-    await asyncio.sleep(0.05)
+    await turns()  # they have arrived
     assert len(inside.wires) == 1
     assert house.front.held == 0
     house.shut_down()

@@ -102,20 +102,21 @@ async def test_who_speaks_http_1_0_gets_no_chunks(edge):
 
 
 async def test_a_silent_call_over_http_1_0_stays_silent(edge, clock):
-    done = asyncio.Event()
+    begun, watched = asyncio.Event(), asyncio.Event()
 
     async def serve(arrival: Arrival, wire: ResponseStream) -> Reply:
         del arrival
         wire.begin(cancel_on_disconnect=False)
-        done.set()
-        await asyncio.sleep(0.05)
+        begun.set()
+        await watched.wait()
         return Reply(status=200, body=b"{}")
 
     house = await edge(serve)
     peer = await house.peer()
     peer.ask(body=b"{}", http="1.0")
-    await done.wait()
+    await begun.wait()
     house.watch(house.patience.quiet_s + 1)
+    watched.set()
     assert b"\r\ncontent-length: 2\r\n" in await peer.rest()
 
 

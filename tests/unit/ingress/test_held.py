@@ -3,7 +3,8 @@
 from typing import Any
 
 from mcpward.core.values import Arrival, Reply, ResponseStream
-from support.edge import Edge, Peer, patience, soon
+from support.edge import Edge, Peer, patience
+from support.waiting import soon
 
 #: One address may hold an eighth of it: 128 KiB.
 HELD = patience(max_held=1 << 20)

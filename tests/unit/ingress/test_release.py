@@ -6,7 +6,8 @@ import pytest
 
 from mcpward.core.values import Arrival, Reply, ResponseStream
 from mcpward.ingress import render
-from support.edge import Edge, Peer, soon
+from support.edge import Edge, Peer
+from support.waiting import soon, turns
 
 RETRY = b"c\r\nretry: 500\n\n\r\n"
 
@@ -76,9 +77,11 @@ async def test_the_connection_takes_its_next_request_and_hears_nothing_of_the_re
 
 async def test_a_request_that_waited_behind_the_stream_is_answered_next(edge):
     inside = Working()
-    peer = await streaming(await edge(inside.serve), inside)
+    house = await edge(inside.serve)
+    peer = await streaming(house, inside)
+    (connection,) = house.state.connections
     peer.ask(body=b"quick")
-    await asyncio.sleep(0.01)
+    await soon(lambda: connection._queue._waiting)
     inside.wires[0].release(500)
     await peer.until(b"0\r\n\r\n")
     assert (await peer.answer()).endswith(b'{"quick":true}')
@@ -105,7 +108,8 @@ async def test_a_stream_with_an_end_may_reach_it_when_the_server_stops(edge):
     house = await edge(inside.serve)
     peer = await streaming(house, inside)
     house.shut_down()
-    await asyncio.sleep(0.01)
+    await turns()  # a cancellation would have arrived
+    assert inside.cancelled == []
     inside.finish.set()
     assert await peer.rest() == render.event(b'{"done":true}') + b"0\r\n\r\n"
     assert inside.cancelled == []

@@ -21,6 +21,7 @@ from support.clock import ManualClock
 from support.facts import facts_of
 from support.mail import Workers
 from support.values import a_call, a_principal
+from support.waiting import soon
 
 QUICK = RemoteTimeouts(answer_s=0.05, renew_s=0.01, silence_s=5.0)
 
@@ -363,9 +364,7 @@ class Site:
 
     async def until_quiet(self) -> None:
         """Wait until no worker reads at another."""
-        async with asyncio.timeout(5):
-            while any(len(each._reader) or len(each._sender) for each in self.at.values()):  # noqa: ASYNC110 - bounded
-                await asyncio.sleep(0.001)
+        await soon(lambda: not any(len(each._reader) or len(each._sender) for each in self.at.values()))
 
 
 #: The first answer may take its time on a busy machine; where none is to come, QUICK is used.
@@ -377,12 +376,13 @@ async def test_a_client_may_come_back_to_another_worker(clock: ManualClock):
         replay, ids = filled(site.at["b"])
         rest = await site.at["a"].resume(after(ids[0]))
         assert [await anext(rest), await anext(rest)] == [(b"2", ids[1]), (b"3", ids[2])]
-        reader = asyncio.create_task(everything(rest))
+        waiting = asyncio.create_task(anext(rest))
+        await asyncio.sleep(0)
         ids.append(replay.append(b"4"))
-        await asyncio.sleep(0.01)
+        assert await asyncio.wait_for(waiting, 5) == (b"4", ids[3])
         ids.append(replay.append("ünïcode".encode()))
         replay.finish()
-        assert await reader == [(b"4", ids[3]), ("ünïcode".encode(), ids[4])]
+        assert await everything(rest) == [("ünïcode".encode(), ids[4])]
         await site.until_quiet()
         assert len(site.at["a"]._places) == 0
 
@@ -439,9 +439,7 @@ async def test_a_reader_whose_worker_died_is_told_nothing_more(clock: ManualCloc
         silent: Any = site.workers["a"]
         silent.on = silent.send = lambda *_: False  # says nothing any more
         clock.advance(PATIENT.silence_s + 1)
-        async with asyncio.timeout(5):
-            while len(site.at["b"]._sender):  # noqa: ASYNC110 - bounded
-                await asyncio.sleep(0.001)
+        await soon(lambda: not len(site.at["b"]._sender))
         rest.close()
 
 
@@ -468,7 +466,9 @@ async def test_a_stream_whose_worker_died_ends(clock: ManualClock):
         for reading in site.at["b"]._sender._readings.values():
             assert reading.task is not None
             reading.task.cancel()  # as kill -9 would
-        await asyncio.sleep(0.05)
+        for _ in range(3):
+            clock.advance(2 * PATIENT.renew_s)
+            await site.workers.post.until(site.workers.post.seq + 1)  # it reads on: it has said that it is there
         assert not reader.done()
         clock.advance(PATIENT.silence_s + 1)
         assert await asyncio.wait_for(reader, 5) == []

@@ -18,6 +18,7 @@ from mcpward.core.work import Work, current
 from mcpward.sdk.database.statement_timeout import within
 from mcpward.sdk.errors import DatabaseFailed, StatementRefused
 from support.back import Letterbox
+from support.waiting import soon
 
 FOREVER = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) AS n FROM c"
 
@@ -284,8 +285,11 @@ class Deaf:
 async def test_a_statement_that_is_given_up_twice_is_interrupted_on_and_keeps_the_calls_places():
     driver, back = Deaf(), Letterbox()
 
+    begun = asyncio.Event()
+
     async def work(grip) -> None:
         grip.driver = driver
+        begun.set()
         await driver.ends.wait()
 
     async def call() -> None:
@@ -293,20 +297,17 @@ async def test_a_statement_that_is_given_up_twice_is_interrupted_on_and_keeps_th
         await within(30, work)
 
     task = asyncio.create_task(call())
-    for _ in range(2):
-        await asyncio.sleep(0.01)
-        task.cancel()
+    await begun.wait()
+    task.cancel()
+    await soon(lambda: driver.interrupted)
+    task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(task, 5)
     assert back.retained == 1
     before = driver.interrupted
-    async with asyncio.timeout(5):
-        while driver.interrupted == before:  # noqa: ASYNC110  it is interrupted every 50 ms
-            await asyncio.sleep(0.01)
+    await soon(lambda: driver.interrupted > before)
     driver.ends.set()
-    async with asyncio.timeout(5):
-        while back.retained:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    await soon(lambda: not back.retained)
 
 
 MADE = """

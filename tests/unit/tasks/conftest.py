@@ -13,7 +13,8 @@ from msgspec.structs import replace
 from mcpward.core.change import Change
 from mcpward.core.secret import Secret
 from mcpward.core.values import AcceptedCall, Call, Kind, Outcome
-from mcpward.crypto.envelope import Envelope, EnvelopeRefused
+from mcpward.crypto.aead import SealRefused
+from mcpward.crypto.envelope import Envelope
 from mcpward.crypto.keyring import KeyRing
 from mcpward.protocol import reply as replies
 from mcpward.sanitize.clean import Sanitizer
@@ -44,7 +45,7 @@ class Seals:
         return self._envelope.seal(plain, aad).hex()
 
     def open(self, text: str, aad: bytes) -> bytes | None:
-        with contextlib.suppress(EnvelopeRefused, ValueError):
+        with contextlib.suppress(SealRefused, ValueError):
             return self._envelope.open(bytes.fromhex(text), aad)
         return None
 

@@ -9,6 +9,7 @@ from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Outcome
 from mcpward.tasks.record import Caps, Status
+from support.waiting import soon, turns
 
 STOPPED = "the server stopped before the task had ended"
 
@@ -23,11 +24,13 @@ class Outage:
 
     def __init__(self, table, *names: str) -> None:
         self.table, self.names, self.is_out = table, names, True
+        self.failures = 0
         self.lease: asyncio.Event | None = None
 
     def __getattr__(self, name: str):
         async def out(*args, **kwargs):
             if self.is_out and name in self.names:
+                self.failures += 1
                 raise OSError("the disk has gone")
             result = await getattr(self.table, name)(*args, **kwargs)
             if name == "add" and self.lease is not None:
@@ -42,11 +45,7 @@ async def test_a_cancellation_reaches_the_worker_that_runs_the_task(opened) -> N
     task_id = (await one.start(forever))["taskId"]
     await two.cancel(task_id)
     assert (await two.end(task_id))["status"] == "cancelled"
-    for _ in range(200):  # its end is on the board a moment before its worker lets go of it
-        if len(one.tasks) == 0:
-            return
-        await asyncio.sleep(0.01)
-    pytest.fail("the worker still runs a task that was cancelled")
+    await one.settle()  # its end is on the board a moment before its worker lets go of it
 
 
 async def test_a_cancellation_arrives_with_the_next_beat_where_the_mail_is_lost(opened, post, clock) -> None:
@@ -214,7 +213,7 @@ async def test_the_end_of_a_task_is_written_down_when_the_store_is_back(opened, 
     outage = Outage(store.tasks, "finish")
     house = await opened("one", table=outage)
     task_id = (await house.start())["taskId"]
-    await asyncio.sleep(0.02)
+    await soon(lambda: outage.failures)
     assert (await house.get(task_id))["status"] == "working"
     outage.is_out = False
     assert (await house.end(task_id))["status"] == "completed"
@@ -231,7 +230,7 @@ async def test_a_task_waits_for_its_answer_while_the_store_is_out(opened, store,
     task_id = (await house.start(work))["taskId"]
     await house.until(task_id, "input_required")
     await house.update(task_id, {"a": {}})
-    await asyncio.sleep(0.05)
+    await soon(lambda: outage.failures >= 3)
     outage.is_out = False
     assert (await house.end(task_id))["status"] == "completed"
     assert caplog.text.count("cannot be read") == 1
@@ -239,12 +238,17 @@ async def test_a_task_waits_for_its_answer_while_the_store_is_out(opened, store,
 
 async def test_questions_that_are_written_down_slowly_are_all_shown(opened, store) -> None:
     class Slow(Outage):
+        def __init__(self, table) -> None:
+            super().__init__(table)
+            self.begun = self.shown = 0
+            self.goes_on = asyncio.Event()
+
         async def show(self, *args):
-            if self.lease is None:
-                self.lease = asyncio.Event()
-                asyncio.get_running_loop().call_later(0.05, self.lease.set)
-                await self.lease.wait()
+            self.begun += 1
+            if self.begun == 1:
+                await self.goes_on.wait()
             await self.table.show(*args)
+            self.shown += 1
 
     def question(key):
         return [Question(key=key, method="roots/list", params={}, capability={})]
@@ -253,9 +257,13 @@ async def test_questions_that_are_written_down_slowly_are_all_shown(opened, stor
         await asyncio.gather(channel.ask(question("a")), channel.ask(question("b")))
         raise AssertionError
 
-    house = await opened("one", table=Slow(store.tasks))
+    table = Slow(store.tasks)
+    house = await opened("one", table=table)
     task_id = (await house.start(work))["taskId"]
-    await asyncio.sleep(0.1)
+    await soon(lambda: table.begun)
+    await turns()  # the second question is asked meanwhile
+    table.goes_on.set()
+    await soon(lambda: table.shown == 2)
     assert (await house.until(task_id, "input_required"))["inputRequests"].keys() == {"a", "b"}
 
 
@@ -297,14 +305,12 @@ async def test_a_worker_whose_store_is_out_goes_on_trying(opened, store, clock, 
     await house.tasks.start_keeping()
     outage.is_out = True
     clock.advance(60.0)
-    await asyncio.sleep(0.05)
+    await soon(lambda: outage.failures >= 3)
     assert caplog.text.count("cannot be stored") == 1
     outage.is_out = False
     task_id = (await (await opened("two")).start(forever))["taskId"]
     clock.advance(30.0)
-    async with asyncio.timeout(10):
-        while not house.changes:  # noqa: ASYNC110  # what is waited for happens in a file
-            await asyncio.sleep(0.005)
+    await soon(lambda: house.changes)
     assert house.changes[0].subject == task_id
 
 

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from mcpward.tools.deadline import Watch
+from support.waiting import soon
 
 SLICE_S = 0.4
 
@@ -12,15 +13,22 @@ SLICE_S = 0.4
 @pytest.fixture
 async def hold(monkeypatch):
     """Let the loop's time go on as if the running task had held the loop: no test waits for it."""
-    loop, held = asyncio.get_running_loop(), [0.0]
-    real = loop.time
+    loop, held, ticks = asyncio.get_running_loop(), [0.0], [0]
+    real, tick = loop.time, Watch._tick
     monkeypatch.setattr(loop, "time", lambda: real() + held[0])
+
+    def counted(watch):
+        tick(watch)
+        ticks[0] += 1
+
+    monkeypatch.setattr(Watch, "_tick", counted)
 
     async def hold(watch, seconds=SLICE_S):
         held[0] += seconds
         if watch is not None:
             watch.held_by(asyncio.current_task())  # what a LoopWatch sees from its own thread
-        await asyncio.sleep(0.025)  # a tick passes
+        before = ticks[0]
+        await soon(lambda: ticks[0] > before)
 
     return hold
 

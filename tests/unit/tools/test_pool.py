@@ -11,6 +11,7 @@ from mcpward.core.reasons import Reason
 from mcpward.core.work import Work
 from mcpward.tools.pool import Pool, Pools
 from support.back import Letterbox
+from support.waiting import soon
 
 
 class Kept:
@@ -50,10 +51,10 @@ class Slow:
         return tasks
 
     async def until(self, **begun: int) -> None:
-        async with asyncio.timeout(5):
-            while Counter(self.begun) != begun:  # noqa: ASYNC110  # a thread runs without a notification
-                await asyncio.sleep(0.002)
-        await asyncio.sleep(0.01)
+        """Wait until so many have begun, and no thread is about to begin another."""
+        await asyncio.sleep(0)  # all have asked for a thread
+        await soon(lambda: Counter(self.begun) == begun)
+        assert self.pool.busy == len(self.begun)
         assert Counter(self.begun) == begun
 
     async def end(self) -> None:
@@ -122,9 +123,7 @@ async def test_threads_are_added_for_callers_without_one_up_to_as_many_again():
         await slow.until(a=1, b=1, c=1, d=1)
         assert (slow.pool.threads, slow.pool.busy, slow.pool.waiting) == (4, 4, 2)
     assert await asyncio.wait_for(asyncio.gather(*slow.tasks), 5) == [None] * 6
-    async with asyncio.timeout(5):
-        while slow.pool.busy:  # noqa: ASYNC110
-            await asyncio.sleep(0.002)
+    await soon(lambda: not slow.pool.busy)
 
 
 async def test_the_caller_with_the_fewest_running_is_next():
@@ -149,9 +148,7 @@ async def test_a_thread_that_runs_on_keeps_its_calls_places_until_it_returns():
         assert (slow.kept.of("a"), slow.pool.abandoned, slow.pool.busy) == (2, 2, 2)
         assert await slow.pool.run(lambda: "here", work_of("b")) == "here"
         slow.gate.set()
-        async with asyncio.timeout(5):
-            while slow.kept.of("a"):  # noqa: ASYNC110
-                await asyncio.sleep(0.002)
+        await soon(lambda: not slow.kept.of("a"))
         assert (slow.pool.abandoned, slow.pool.busy) == (0, 0)
 
 
@@ -159,8 +156,7 @@ async def test_whoever_begins_and_hangs_up_again_and_again_has_no_more_than_a_sh
     async with slow_in(Pool(8)) as slow:
         for _ in range(10):
             tasks = slow.begin("attacker", 11)
-            await asyncio.sleep(0)
-            await asyncio.sleep(0.005)
+            await slow.until(attacker=4)
             await cancelled(*tasks)
             assert slow.pool.waiting == 0
         assert Counter(slow.begun) == {"attacker": 4}
@@ -177,9 +173,7 @@ async def test_what_has_ended_when_its_caller_leaves_keeps_nothing():
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
-    async with asyncio.timeout(5):
-        while kept.of("me") or pool.abandoned:  # noqa: ASYNC110
-            await asyncio.sleep(0.002)
+    await soon(lambda: not kept.of("me") and not pool.abandoned)
     pool.close()
 
 
@@ -276,12 +270,10 @@ async def test_places_of_threads_that_wait_are_lent_to_a_bound():
         return asyncio.create_task(pool.run(waits, work_of()))
 
     tasks = [run() for _ in range(3)]
-    async with asyncio.timeout(5):
-        while pool.busy < 3 or pool._lent.taken < 2:  # noqa: ASYNC110  # a thread waits without a notification
-            await asyncio.sleep(0.005)
+    await soon(lambda: pool.busy == 3 and pool._lent.taken == 2)
     tasks += [run() for _ in range(2)]
-    await asyncio.sleep(0.05)
-    assert (pool._lent.taken, pool._shares.taken, pool.waiting) == (2, 1, 2)
+    await soon(lambda: pool.waiting == 2)
+    assert (pool._lent.taken, pool._shares.taken) == (2, 1)
     with pytest.raises(Refusal) as no:
         await pool.run(waits, work_of())
     assert no.value.reason is Reason.BUSY
