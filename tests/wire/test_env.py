@@ -203,6 +203,8 @@ def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
     (mounted / "mcpward_master_key").write_text("canary-of-the-master-key")
     (mounted / "OPEN").write_text("canary-that-others-may-change")
     (mounted / "OPEN").chmod(0o666)
+    (mounted / "KEY_OF_THE_SITE").write_text("a" * 42 + "A")
+    (mounted / "KEY_OF_THE_SITE").chmod(0o600)
     (folder / "outside").write_text("canary-outside")
     (folder / "named.txt").write_text("canary-named\n")
     (folder / "shared.py").write_text(SHARED)
@@ -216,6 +218,7 @@ def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
         "CREDENTIALS_DIRECTORY": str(credentials), "NAMED_FILE": str(folder / "named.txt"),
         "GONE_FILE": str(folder / "gone"), "IN_BOTH": "canary-in-the-environment",
         "ENV_TRIMMED": "canary-of-the-environment\n",
+        "MCPWARD_MASTER_KEY_FILE": str(mounted / "KEY_OF_THE_SITE"),
     }  # fmt: skip
     toml = '[secrets]\nfiles = ["mounted"]\n'
     with serving(folder, toml, servers, start=False, env=env) as ward:
@@ -297,7 +300,17 @@ def test_a_secret_comes_from_a_file_or_the_environment(ward, name, found):
 
 
 @pytest.mark.parametrize(
-    "name", ["EMPTY", "FOLDER", "../outside", "..data/ROTATED", "/etc/hostname", "MCPWARD_MASTER_KEY"]
+    "name",
+    [
+        "EMPTY",
+        "FOLDER",
+        "../outside",
+        "..data/ROTATED",
+        "/etc/hostname",
+        "mcpward_master_key",
+        "MCPWARD_MASTER_KEY",
+        "KEY_OF_THE_SITE",
+    ],
 )
 def test_what_is_no_secret_is_nothing(ward, name):
     assert value(ward, "beta", "told", how="itself", name=name) == "nothing"
