@@ -49,6 +49,8 @@ KEPT = {
     ("reasons.md", "and the process's log have the line to write"): "tests/wire/test_clients.py",
     ("reasons.md", "and the log say which of these it was"): "tests/wire/test_refused_keys.py",
     ("reasons.md", "Find the id in the log, and the call with"): "tests/wire/test_failed_tools.py",
+    ("secrets.md", "The log says so once, with"): "tests/wire/test_env.py",
+    ("secrets.md", "its last value holds, and the log says so"): "tests/wire/test_env.py",
     ("audit.md", "and the log says that it is"): "tests/unit/cli/test_acts.py",
 }
 

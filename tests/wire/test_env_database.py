@@ -38,10 +38,12 @@ class Rotated:
         self.mount("canary-old-password")
         self.ward: Ward
 
+    def url(self, password: str) -> str:
+        return f"postgresql://{self.role}:{password}@127.0.0.1:{self._server.port}/{self.database}"
+
     def mount(self, password: str) -> None:
         """Put a URL with this password in the place of the file."""
-        url = f"postgresql://{self.role}:{password}@127.0.0.1:{self._server.port}/{self.database}"
-        (self._mounted / ".new").write_text(url)
+        (self._mounted / ".new").write_text(self.url(password))
         (self._mounted / ".new").rename(self._mounted / "SHOP_DATABASE_URL")
 
     def change_password(self, password: str) -> None:
@@ -105,3 +107,15 @@ def test_new_connections_use_the_new_secret_and_no_other(site):
         tries.append(site.call(0.02))
     assert tries[-1] > 0
     assert "canary" not in site.ward.log()
+
+
+def test_a_url_that_is_saved_in_the_vault_takes_new_connections_at_once(site):
+    old = {site.call(0.0)}
+    site.change_password("canary-of-the-vault")
+    site.ward.cli("secret", "set", "SHOP_DATABASE_URL", "--server", "shop", input=site.url("canary-of-the-vault"))
+    ran = [site.call(0.0)]
+    while ran[-1] in old and len(ran) < 400:
+        ran.append(site.call(0.02))
+    assert 0 not in ran
+    assert ran[-1] not in old
+    assert site.connected() <= {*ran} - old

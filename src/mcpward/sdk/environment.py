@@ -31,8 +31,8 @@ from mcpward.sdk.secret_files import SecretFile, SecretFiles, trim
 
 _log: Final = logging.getLogger("mcpward.secrets")
 _FOLDERS: Final = (Path("/run/secrets"),)
-#: mcpward's own: it opens the vault of every server.
-_NEVER: Final = frozenset({"MCPWARD_MASTER_KEY"})
+#: mcpward's own, in any case: the master key opens the vault of every server, and settings may be secrets too.
+_OWN: Final = "mcpward_"
 
 
 class ServerSecrets(Struct):
@@ -83,6 +83,7 @@ class Environment:
         self._imported: dict[tuple[str, str, str], ImportedSecret] = {}
         self._trimmed: dict[tuple[str, str], str] = {}
         self._untold: list[str] = []
+        self._told: set[str] = set()
         self._lock = Lock()
         self._generation = 0
         self._version = 0
@@ -273,7 +274,7 @@ class Environment:
 
     def _resolve(self, server: str, name: str) -> _Found | None:
         found = self._kept(server, name)
-        if found is None and self._secrets_of(server).environment and name not in _NEVER:
+        if found is None and self._secrets_of(server).environment and not _is_own(name):
             value, trimmed = trim(os.environ.get(name, ""))
             found = _Found(value, "the environment", trimmed) if value else None
         if found is not None and found.trimmed:
@@ -294,7 +295,7 @@ class Environment:
         return _Found(file.text, str(file.path), file.trimmed)
 
     def _file(self, secrets: ServerSecrets, name: str) -> SecretFile | None:
-        if name in _NEVER:
+        if _is_own(name):
             return None
         files = self._files.get(secrets.folders)
         if files is None:
@@ -337,7 +338,9 @@ class Environment:
         try:
             found = self._settle(server, name)
         except SecretUnreadable as problem:
-            _log.warning(str(problem))
+            if str(problem) not in self._told:  # asked again each second
+                self._told.add(str(problem))
+                _log.warning(str(problem))
             return
         if found is None and removes:
             handle.remove()
@@ -385,6 +388,10 @@ def _imported_at() -> str:
     while frame is not None and frame.f_code.co_name != "<module>":
         frame = frame.f_back
     return str(author_place()) if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def _is_own(name: str) -> bool:
+    return name.lower().startswith(_OWN)
 
 
 def _has_password(value: str) -> bool:

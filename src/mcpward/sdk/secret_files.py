@@ -9,6 +9,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -135,7 +136,19 @@ def _stamp_of(name: str, place: _Place) -> tuple[int, ...] | None:
         raise _refused(name, place, error.strerror or "it cannot be opened") from None
     if stat.S_ISDIR(found.st_mode) and not place.is_named:  # a mount of its own, of that name
         return None
+    if _is_own(found):
+        return None
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def _is_own(found: os.stat_result) -> bool:
+    """Return whether a file holds a secret of mcpward's own, such as the master key, under whatever name."""
+    named = [path for name, path in os.environ.items() if name.startswith("MCPWARD_") and name.endswith("_FILE")]
+    for path in filter(None, named):
+        with suppress(OSError):
+            if os.path.samestat(found, Path(path).stat()):
+                return True
+    return False
 
 
 def _read(name: str, place: _Place) -> SecretFile | None:

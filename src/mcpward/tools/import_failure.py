@@ -20,7 +20,7 @@ import mcpward
 from mcpward.core.errors import Finding
 from mcpward.core.model_words import model_words
 from mcpward.core.spelling import nearest
-from mcpward.sdk.errors import AuthoringError, MissingSecret
+from mcpward.sdk.errors import AuthoringError, MissingSecret, SecretUnreadable
 from mcpward.sdk.options import unknown_option
 from mcpward.sdk.place import place_of
 from mcpward.sdk.server import Server
@@ -83,6 +83,8 @@ def _authoring(error: AuthoringError, _origin: Origin) -> tuple[str, str]:
 
 
 def _missing_secret(error: MissingSecret, _origin: Origin) -> tuple[str, str]:
+    if isinstance(error, SecretUnreadable):  # it is there: no other name is meant
+        return str(error), error.hint
     name = error.variable
     meant = nearest_name(name, os.environ)
     said = f"did you mean env.{meant}? else " if meant else ""

@@ -87,6 +87,19 @@ async def test_two_servers_that_are_open_at_once_have_their_own_secrets(tmp_path
                 assert f"the secret {name} is not set" in (await caller.call("size", name=name)).detail
 
 
+async def test_a_file_that_is_not_fit_refuses_the_start_at_the_line_that_asks(tmp_path):
+    (tmp_path / "HELD").write_text("canary-that-others-may-change")
+    (tmp_path / "HELD").chmod(0o666)
+    body = "from mcpward import Server, env\nserver = Server('shop')\nHELD = env.HELD\n"
+    with tools(tmp_path, body) as source, pytest.raises(Misconfigured) as refused:
+        async with client(source, settings={"secrets.files": [str(tmp_path)]}):
+            pass
+    (finding,) = refused.value.findings
+    assert finding.what == f"the secret HELD cannot be read: {tmp_path}/HELD: other users may change it"
+    assert finding.where.endswith("shop.py:3")
+    assert finding.hint == f"chmod go-w {tmp_path}/HELD"
+
+
 @pytest.mark.parametrize(
     "body",
     [
