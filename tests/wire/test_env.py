@@ -39,9 +39,11 @@ import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from typing import Annotated
 
 import shared
 from mcpward import Server, env
+from pydantic import AfterValidator
 from shared import ask, digest
 
 AT_IMPORT = {name: ask(name) for name in ("SAME", "ALPHA_ONLY", "BETA_ONLY")}
@@ -116,6 +118,12 @@ async def lost(name: str) -> str:
     """Ask in a thread that runs nothing but the helper."""
     with ThreadPoolExecutor(1) as pool:
         return await asyncio.wrap_future(pool.submit(ask, name))
+
+
+@server.tool(read_only=True)
+async def validated(name: Annotated[str, AfterValidator(ask)]) -> str:
+    """Digest of a secret, from the check of an argument, which is the helper's."""
+    return name
 
 
 @server.tool(read_only=True)
@@ -252,6 +260,12 @@ def test_a_call_reads_the_secrets_of_its_own_server_alone(ward, server, other, h
     own, others = f"{server.upper()}_ONLY", f"{other.upper()}_ONLY"
     assert value(ward, server, "told", how=how, name=own) == digest(of(server, own))
     assert value(ward, server, "told", how=how, name=others) == "nothing"
+
+
+@pytest.mark.parametrize("server,other", [SERVERS, SERVERS[::-1]])
+def test_the_check_of_an_argument_reads_the_secrets_of_its_own_server_alone(ward, server, other):
+    assert value(ward, server, "validated", name="SAME") == digest(of(server, "SAME"))
+    assert value(ward, server, "validated", name=f"{other.upper()}_ONLY") == "nothing"
 
 
 @pytest.mark.parametrize("server,other", [SERVERS, SERVERS[::-1]])

@@ -15,6 +15,7 @@ from mcpward.core.errors import Finding, Misconfigured, Refusal
 from mcpward.core.facts import Problems
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Call, Rate, Tool, UnknownArguments
+from mcpward.core.work import loaded
 from mcpward.sdk.definitions import ToolDefinition
 from mcpward.sdk.server import Server
 from mcpward.tools.completion import Completion, Completions, Offer
@@ -26,6 +27,8 @@ from mcpward.tools.resource import Resource, ResourceTemplate, bind_resource, fi
 from mcpward.tools.result import shape
 from mcpward.tools.run_context import runner_of
 from mcpward.tools.tool_source import Introduction
+
+_Bind = Callable[[bytes], dict[str, Any]]
 
 
 class Defaults(Struct, frozen=True):
@@ -230,7 +233,7 @@ def _tool(
             outputSchema=definition.returns.schema,
             annotations=definition.annotations,
         ),
-        bind=_guarded(definition, definition.arguments.bind),
+        bind=_as_server(server_name, _guarded(definition, definition.arguments.bind)),
         run=runner_of(definition),
         shape=partial(shape, definition.returns, structured=definition.structured is not False, where=definition.where),
         scopes=definition.scopes,
@@ -249,16 +252,31 @@ def _tool(
             added.unknown_arguments or definition.unknown_arguments or defaults.unknown_arguments
         ),
         suspects=definition.arguments.suspects,
-        effort=_effort(definition),
+        effort=_effort(server_name, definition),
     )
 
 
-def _effort(definition: ToolDefinition) -> Effort | None:
+def _effort(server_name: str, definition: ToolDefinition) -> Effort | None:
     effort = definition.arguments.effort
-    return None if effort is None else replace(effort, bind=_guarded(definition, effort.bind))
+    if effort is None:
+        return None
+    return replace(effort, bind=_as_server(server_name, _guarded(definition, effort.bind)))
 
 
-def _guarded(definition: ToolDefinition, bind: Callable[[bytes], dict[str, Any]]) -> Callable[[bytes], dict[str, Any]]:
+def _as_server(server_name: str, bind: _Bind) -> _Bind:
+    """Let an author's validators and guards, which run before the call does, have the secrets of their server."""
+
+    def bind_as_server(raw: bytes) -> dict[str, Any]:
+        before = loaded.set(server_name)
+        try:
+            return bind(raw)
+        finally:
+            loaded.reset(before)
+
+    return bind_as_server
+
+
+def _guarded(definition: ToolDefinition, bind: _Bind) -> _Bind:
     """Bind raw arguments; then ask the guards, all of them, so that a model mends its call at once."""
     guards = definition.guards
     if not guards:
