@@ -50,6 +50,7 @@ KEPT = {
     ("reasons.md", "and the log say which of these it was"): "tests/wire/test_refused_keys.py",
     ("reasons.md", "Find the id in the log, and the call with"): "tests/wire/test_failed_tools.py",
     ("audit.md", "and the log says that it is"): "tests/unit/cli/test_acts.py",
+    ("secrets.md", "Under that id the log has the host and the reason"): "tests/attack/test_tool_http.py",
 }
 
 
