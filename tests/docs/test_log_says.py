@@ -52,6 +52,7 @@ KEPT = {
     ("secrets.md", "The log says so once, with"): "tests/wire/test_env.py",
     ("secrets.md", "its last value holds, and the log says so"): "tests/wire/test_env.py",
     ("audit.md", "and the log says that it is"): "tests/unit/cli/test_acts.py",
+    ("secrets.md", "Under that id the log has the host and the reason"): "tests/attack/test_tool_http.py",
 }
 
 
