@@ -42,6 +42,7 @@ from mcpward.config.limits import (
 )
 from mcpward.config.names import check_server_name
 from mcpward.config.oauth import Egress, Issuer, IssuerName, OAuth
+from mcpward.config.output import ServerOutput
 from mcpward.config.section import Section, key
 from mcpward.core.errors import Finding
 from mcpward.core.scope import Access
@@ -249,6 +250,7 @@ class Server(Section):
         '"drop"',
     )
     limits: ServerLimits = Field(ServerLimits(), description="limits of this server")
+    output: ServerOutput = Field(ServerOutput(), description="what must never leave in its results")
     tools: dict[ToolName, ToolSettings] = Field({}, description="additions to its tools, by their names")
     oauth: OAuth = Field(OAuth(), description="accepted tokens and their rights")
 
