@@ -110,7 +110,7 @@ class Execution:
                     await self._spent.give_back(used_up, self._until(channel.state), call.principal.key)
             raise
         # fit to leave
-        is_little = self._sanitizer.is_little(call, raw)
+        is_little = self._sanitizer.is_little(raw, call)
         outcome = self._sanitizer.clean(accepted, raw) if is_little else await self._clean_large(accepted, raw)
         if outcome.is_error:
             channel.trail.failed()
@@ -119,7 +119,7 @@ class Execution:
         return replies.result(call, outcome, headers)
 
     async def _clean(self, accepted: AcceptedCall, raw: RawResult) -> Outcome:
-        if self._sanitizer.is_little(accepted.call, raw):
+        if self._sanitizer.is_little(raw, accepted.call):
             return self._sanitizer.clean(accepted, raw)
         return await self._clean_large(accepted, raw)
 

@@ -50,19 +50,19 @@ class Sanitizer:
         self._max_bytes = max_bytes
         self._screenings = screenings
 
-    def is_little(self, call: Call, raw: RawResult) -> bool:
+    def is_little(self, raw: RawResult, call: Call | None = None) -> bool:
         """Whether cleaning the result of a tool is short enough for the event loop."""
         most = self.at_once(call)
         if raw.size:  # most results are one value, encoded already
             return raw.size <= most
         return _is_little((raw.content, raw.structured, raw.meta), most)
 
-    def at_once(self, call: Call) -> int:
+    def at_once(self, call: Call | None) -> int:
         """Return the most bytes of a result of that call that may be cleaned on the event loop."""
         return self._screenings.of_call(call).at_once
 
-    def clean(self, accepted: AcceptedCall, raw: RawResult) -> Outcome:
-        """Return the result as JSON that may leave.
+    def clean(self, accepted: AcceptedCall | None, raw: RawResult) -> Outcome:
+        """Return the result as JSON that may leave. Without a call, the defaults of all servers apply.
 
         Raises :class:`Refusal` (output-refused) if the result is larger than ``max_bytes`` or cannot be written as
         JSON. So too if it holds a secret that is split over several content blocks, or breaks the output schema without
@@ -70,7 +70,7 @@ class Sanitizer:
         """
         if raw.size > self._max_bytes:
             self._require_small(len(raw.structured))  # it is encoded already: not once more, with its copy
-        screening = self._screenings.of(accepted.tool.server, accepted.tool.name)
+        screening = self._screenings.of_call(None if accepted is None else accepted.call)
         if screening.drops:
             raw = _nested(screening.without_members, raw)
         content, is_error = raw.content, raw.is_error
@@ -100,7 +100,10 @@ class Sanitizer:
         return Outcome(body, is_error, redactions, kinds)
 
     def is_split(
-        self, parts: Sequence[Mapping[str, Any]], cleaned: Callable[[], Sequence[Mapping[str, Any]]], call: Call
+        self,
+        parts: Sequence[Mapping[str, Any]],
+        cleaned: Callable[[], Sequence[Mapping[str, Any]]],
+        call: Call | None = None,
     ) -> bool:
         """Return whether a secret stands across several parts. ``cleaned`` gives the parts as they would leave."""
         if len(parts) < 2:

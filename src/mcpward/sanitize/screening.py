@@ -18,6 +18,7 @@ from mcpward.sanitize import json_text
 from mcpward.sanitize.rewrite import Rewrite, rewritten
 from mcpward.sanitize.screens import known_credentials, personal_numbers
 from mcpward.sanitize.screens.dropped import DroppedMembers
+from mcpward.sanitize.screens.invisible import strip
 
 _decode: Final = msgspec.json.Decoder().decode
 _ADVICE: Final = "it contains personal data: ask for less of it"
@@ -163,7 +164,9 @@ class _Work:
         if clean is not text:
             return clean
         if self.credentials:
-            clean = known_credentials.masked(clean, self.kinds)
+            seen = strip(clean)  # within JSON, what is not seen may have been escaped
+            masked = known_credentials.masked(seen, self.kinds)
+            clean = clean if masked is seen else masked
         for name, action in self._numbers.items():
             clean = self._without_numbers(personal_numbers.KINDS[name], action, clean)
         return clean

@@ -45,7 +45,7 @@ class Shape(Struct, frozen=True):
 
 def _crc_of_secret(found: Match) -> bool:
     """The last six digits are the CRC-32 in base 62 of those after the prefix."""
-    return _is_crc(found[1][:-6], found[1][-6:])
+    return _is_crc(found["body"][:-6], found["body"][-6:])
 
 
 def _crc_of_all(found: Match) -> bool:
@@ -84,9 +84,15 @@ def _is_no_blank(found: Match) -> bool:
     is the user's name once more, as in ``guest:guest``, which anyone tries first.
     """
     user, password = found["user"], found[2]
-    if _BLANK.fullmatch(password) or user == password or (user, password) == ("scott", "tiger"):
+    if (
+        _BLANK.fullmatch(password)
+        or user == password
+        or (user, password) == ("scott", "tiger")
+        or _PORT.match(password)
+    ):
         return False
-    return not (_ANY_USER.fullmatch(user) and _ANY_PASSWORD.fullmatch(password))
+    is_manual = _ANY_USER.fullmatch(user) or _EXAMPLE_HOST.match(found.string, found.end())
+    return not (is_manual and _ANY_PASSWORD.fullmatch(password))
 
 
 def _is_of_connection(found: Match) -> bool:
@@ -105,6 +111,9 @@ _BLANK: Final = re.compile(
 )
 _ANY_USER: Final = re.compile(r"(?i)|user(?:name)?|usr|login|u|me|foo|alice|bob|your[\w-]*|db_?user|[\[{$%].*")
 _ANY_PASSWORD: Final = re.compile(r"(?i)pass(?:wor[dt]|wd)?|pwd|pw|p|secret|changeme|bar|token|key|\d{1,4}")
+#: The port of the first of several hosts, of which the second has a user.
+_PORT: Final = re.compile(r"\d{1,5},")
+_EXAMPLE_HOST: Final = re.compile(r"example\.(?:com|net|org)(?![\w.-])")
 _BESIDE: Final = 96
 _KEYWORD: Final = r"(?i:server|data source|addr|address|host|hostaddr|user id|uid|user|database|initial catalog|dbname)"
 _KEYWORD_BEFORE: Final = re.compile(
@@ -177,7 +186,7 @@ SHAPES: Final = (
         "github-token",
         "https://github.blog/engineering/behind-githubs-new-authentication-token-formats/",
         ("ghp_", "gho_", "ghu_", "ghs_", "ghr_"),
-        rf"gh[pousr]_([A-Za-z0-9]{{36}}){_END}",
+        rf"gh[pousr]_(?P<body>[A-Za-z0-9]{{36}}){_END}",
         _crc_of_secret,
     ),
     Shape(
@@ -220,7 +229,7 @@ SHAPES: Final = (
         "npm-token",
         "https://github.blog/changelog/2021-09-23-npm-has-a-new-access-token-format/",
         ("npm_",),
-        rf"npm_([A-Za-z0-9]{{36}}){_END}",
+        rf"npm_(?P<body>[A-Za-z0-9]{{36}}){_END}",
         _crc_of_secret,
     ),
     Shape(
@@ -292,7 +301,7 @@ SHAPES: Final = (
         "putty-key",
         "https://tartarus.org/~simon/putty-snapshots/htmldoc/AppendixC.html",
         ("Private-Lines: ",),
-        rf"Private-Lines: \d+{_BREAK}++((?:[A-Za-z0-9+/=]{{16,}}+{_BREAK}*+)++)",
+        rf"Private-Lines: \d+{_BREAK}++([A-Za-z0-9+/=]{{16,}}+(?:{_BREAK}++[A-Za-z0-9+/=]{{4,}}+(?![-:]))*+)",
     ),
     Shape(
         "age-key",
@@ -378,7 +387,7 @@ SHAPES: Final = (
         "password-in-url",
         "https://www.rfc-editor.org/rfc/rfc3986#section-3.2.1",
         IN_URL,
-        r""":(?://|\\{1,3}/\\{1,3}/)(?P<user>[^\s/?#"'`@:\\<>]{0,128}+):([^\s/?#"'`@\\]{1,256}+)@""",
+        r""":(?://|\\{1,3}/\\{1,3}/)(?P<user>[^\s/?#"'`@:\\<>\[\]]{0,128}+):([^\s/?#"'`@\\]{1,256}+)@""",
         _is_no_blank,
     ),
     Shape(
