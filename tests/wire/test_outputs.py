@@ -1,4 +1,4 @@
-"""What must never leave a server though it is no secret of its own, over HTTP (issues of attack 85's kind).
+"""What must never leave a server though it is no secret of its own, over HTTP (attack 85).
 
 Credentials of others are masked, members that the operator drops leave neither the results nor the published schema,
 and personal numbers are masked, dropped or refused, as the settings say.
@@ -148,7 +148,7 @@ SERVERS = "".join(
     f"""
 [servers.{name}]
 source = "shop.py"
-mode = "{'api-key' if name == 'keyed' else 'public'}"
+mode = "{"api-key" if name == "keyed" else "public"}"
 [servers.{name}.limits]
 {LAVISH}
 [servers.{name}.output]
