@@ -6,6 +6,7 @@ and personal numbers are masked, dropped or refused, as the settings say.
 
 import json
 import random
+import re
 from collections.abc import Iterator
 
 import jsonschema_rs
@@ -16,7 +17,7 @@ from support.talk import events_of
 from support.ward import ACCEPT, LAVISH, Ward, modern_request, serving, text_of
 from support.wire import until
 
-TOOLS = """
+TOOLS = '''
 from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 from mcpward import Context, EmbeddedResource, Server, ToolError, ToolResult
@@ -75,6 +76,7 @@ def by_hand() -> ToolResult:
 
 @server.tool(read_only=True)
 def say(text: str) -> str:
+    """Say it. Questions: help@example.com."""
     return text
 
 
@@ -134,7 +136,7 @@ def shelf(text: str) -> str:
 @server.prompt()
 def greet(text: str) -> str:
     return text
-"""
+'''
 OFF = "loose"
 DROP = 'drop = ["password", "*_token", "internal_*"]'
 NUMBERS = {"masked": "mask", "without": "drop", "refused": "refuse"}
@@ -404,7 +406,7 @@ def test_a_number_is_masked_dropped_or_refused(ward: Ward, number: str):
     assert refused["isError"]
     assert refused["content"][0]["text"].startswith("the tool's answer was withheld: it contains personal data")
     rows = until(lambda: [row for row in ward.records("--tool", "tree") if row["reason"] == "output-refused"])
-    assert "and the settings refuse it" in rows[-1]["detail"]
+    assert re.fullmatch(r"the result has personal data \(.+\), which output\.\w+ refuses", rows[-1]["detail"])
     assert number not in rows[-1]["detail"]
 
 
@@ -460,4 +462,5 @@ def test_messages_and_prompts_are_screened_alike_and_lists_are_not(ward: Ward):
     assert MAIL not in said
     assert greeted(ward, MAIL, "refused")["error"]["data"]["reason"] == "output-refused"
     assert len(frames(ward, "report", MAIL, "refused")) == 1  # the answer: no message leaves
-    assert schemas(ward, "refused")
+    listed = ward.modern("tools/list", path="/refused/mcp").json()["result"]["tools"]
+    assert {tool["name"]: tool["description"] for tool in listed}["say"] == "Say it. Questions: help@example.com."
