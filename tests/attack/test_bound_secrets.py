@@ -233,6 +233,15 @@ async def test_a_value_beyond_ascii_is_found_as_well(contexts, spell) -> None:
         assert here.connections == 0
 
 
+@pytest.mark.parametrize("place", ["another host", "params", "json", "a form", "Cookie", "a header of another name"])
+async def test_a_value_too_short_to_be_searched_for_is_bound_as_a_secret(contexts, place: str) -> None:
+    async with world(contexts) as here:
+        with pytest.raises(http.HttpRefused) as refused:
+            await WRONG[place](here, Secret("4711", "PIN", hosts=here.key.hosts))
+        assert refused.value.why == "secret-bound"
+        assert here.connections == 0
+
+
 async def test_a_name_to_look_up_is_a_way_out_as_well(contexts) -> None:
     asked: list[str] = []
 

@@ -40,6 +40,7 @@ from mcpward.protocol.read import Protocol
 from mcpward.protocol.session import Sessions
 from mcpward.protocol.state import States
 from mcpward.sanitize.clean import Sanitizer
+from mcpward.sanitize.screening import Screenings
 from mcpward.tasks.tasks import Tasks
 from mcpward.tools.package_version import UNVERSIONED
 from mcpward.tools.run import Runner
@@ -83,7 +84,7 @@ class Wiring:
         self._report = report
         self._guarded = guarded
         self._policy = Policy(sources, guarded.demands)
-        self._sanitizer = Sanitizer(secrets.redactor, settings.output.max_bytes)
+        self._sanitizer = Sanitizer(secrets.redactor, settings.output.max_bytes, Screenings(settings.servers))
         self._servers = {name: introduce(source, self._sanitizer) for name, source in sources.items()}
         self.switches = Switches(sources, messaging.bus, messaging.streams)
         self.tasks = self._tasks()

@@ -78,6 +78,12 @@ def _counters(value: str) -> str:
     return text
 
 
+def _member_pattern(value: str) -> str:
+    if not value.strip() or len(value) > 128 or not value.isprintable():
+        raise ValueError("must be the name of a member, such as password; * and ? stand for characters")
+    return value.strip()
+
+
 def _namespace(value: str) -> str:
     if not _NAMESPACE.fullmatch(value):
         raise ValueError("must be 1 to 40 of a-z, 0-9 and -")
@@ -204,6 +210,7 @@ def _metadata_or_none(value: str | None) -> str | None:
 _host_names = _each(parse_host)
 _scope_names = _each(check_scope_name)
 _pool_names = _each(check_pool_name)
+_member_patterns = _each(_member_pattern)
 _names = _each(_claim)
 _algorithms = _each(_algorithm)
 _allowed_hosts = _each(parse_allowed_host)
@@ -241,6 +248,7 @@ Share = Annotated[
 Namespace = Annotated[str, AfterValidator(_namespace)]
 Counters = Annotated[str, AfterValidator(_counters), PlainSerializer(masked, return_type=str)]
 PoolNames = Annotated[tuple[str, ...], BeforeValidator(_pool_names), _TEXTS]
+MemberPatterns = Annotated[tuple[str, ...], BeforeValidator(_member_patterns), _TEXTS]
 RateOrOff = Annotated[
     Rate | None,
     BeforeValidator(_rate_or_off),
@@ -321,6 +329,7 @@ KINDS: Final[Mapping[object, str]] = {
     _counters: '"memory" or URL',
     _share: "number above 0, at most 1",
     _pool_names: "list of names",
+    _member_patterns: "list of patterns",
     _rate_or_off: 'rate or ""',
     _size: "size",
     _age_or_none: 'span or ""',

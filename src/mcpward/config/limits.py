@@ -24,6 +24,7 @@ from mcpward.config.fields import (
 )
 from mcpward.config.limit_syntax import settled
 from mcpward.config.names import check_budget_name, check_pool_name, check_tool_name
+from mcpward.config.output import ToolOutput
 from mcpward.config.section import Section, key
 from mcpward.core.values import Budget, Enforcement, Pool
 
@@ -133,6 +134,7 @@ class ToolSettings(Section):
     unknown_arguments: Literal["refuse", "drop-client", "drop"] | None = key(
         None, "what happens to arguments that this tool does not declare; replaces its author's option", '"drop"'
     )
+    output: ToolOutput = Field(ToolOutput(), description="what must never leave in its results")
 
 
 class BudgetSettings(Section):

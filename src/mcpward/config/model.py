@@ -44,6 +44,7 @@ from mcpward.config.limits import (
 )
 from mcpward.config.names import check_server_name
 from mcpward.config.oauth import Egress, Issuer, IssuerName, OAuth
+from mcpward.config.output import ServerOutput
 from mcpward.config.section import Section, key
 from mcpward.config.tool_http import ToolHttp
 from mcpward.core.errors import Finding
@@ -280,6 +281,7 @@ class Server(Section):
         '["/run/secrets/orders"]',
     )
     limits: ServerLimits = Field(ServerLimits(), description="limits of this server")
+    output: ServerOutput = Field(ServerOutput(), description="what must never leave in its results")
     tools: dict[ToolName, ToolSettings] = Field({}, description="additions to its tools, by their names")
     http: ToolHttp = Field(ToolHttp(), description="requests of its tools by mcpward.http")
     oauth: OAuth = Field(OAuth(), description="accepted tokens and their rights")

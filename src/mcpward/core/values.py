@@ -326,12 +326,14 @@ class RawResult(Struct, frozen=True, eq=False, gc=False):
 class Outcome(Struct, frozen=True, eq=False, gc=False):
     """A result that may leave: ``body`` is the JSON object of ``content``, ``structuredContent`` and ``isError``.
 
-    A ``_meta`` of the result's own stands first in it.
+    A ``_meta`` of the result's own stands first in it. ``screened`` names the kind of each thing that was taken out
+    though it is no secret of the site.
     """
 
     body: bytes
     is_error: bool = False
     redactions: int = 0
+    screened: tuple[str, ...] = ()
 
 
 class Reply(Struct, frozen=True, eq=False, gc=False):

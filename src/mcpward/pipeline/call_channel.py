@@ -88,14 +88,14 @@ class CallChannels:
             return NO_STATE
         return State("", {key: answer for key, answer in call.inputs.items() if key != CONSENT_KEY}, 0.0)
 
-    def requests(self, questions: Sequence[Question]) -> bytes:
-        """Return ``inputRequests`` of the questions, fit to leave.
+    def requests(self, questions: Sequence[Question], call: Call) -> bytes:
+        """Return ``inputRequests`` of the questions of a call, fit to leave.
 
         Raises:
             Refusal: output-refused; a question holds text that must not leave.
         """
         wanted = {question.key: {"method": question.method, "params": question.params} for question in questions}
-        clean = self.sanitizer.frame(_encode(wanted))
+        clean = self.sanitizer.frame(_encode(wanted), call)
         if not clean:
             raise withheld("a question to the client contained a secret", _ADVICE)
         return clean
@@ -124,7 +124,7 @@ class ModernChannel(Struct, eq=False):
 
     def notify(self, message: bytes) -> None:
         """Send one notification as an event of the answer."""
-        clean = self._owner.sanitizer.frame(message)
+        clean = self._owner.sanitizer.frame(message, self.call)
         if clean:
             self._wire.notify(clean)
             self.trail.sent(len(clean))
@@ -188,7 +188,7 @@ class LegacyChannel:
 
     def notify(self, message: bytes) -> None:
         """Send one message as an event that the client can come back to."""
-        clean = self._owner.sanitizer.frame(message)
+        clean = self._owner.sanitizer.frame(message, self.call)
         if clean:
             self._send(clean)
 
@@ -232,7 +232,7 @@ class LegacyChannel:
         self._entry.__exit__(None, None, None)
 
     def _put(self, message: bytes) -> None:
-        clean = self._owner.sanitizer.frame(message)
+        clean = self._owner.sanitizer.frame(message, self.call)
         if not clean:
             raise withheld("a question to the client contained a secret", _ADVICE)
         self._send(clean)

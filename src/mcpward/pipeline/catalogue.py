@@ -10,7 +10,6 @@ import msgspec
 from msgspec import Struct
 
 from mcpward.core.client_channel import ClientChannel
-from mcpward.core.effort import LARGE
 from mcpward.core.errors import Refusal
 from mcpward.core.long_work import LongWork, TooLong
 from mcpward.core.reasons import Reason
@@ -74,15 +73,15 @@ class Catalogue:
             case _:
                 result = self._list(call, source)
         body, whole = _encode(result), self._sanitizer.whole
-        clean = whole(body) if len(body) <= LARGE else await self._beside(call, body)
-        if self._sanitizer.is_split(_parts(result), lambda: _parts(_decode(clean))):
+        clean = whole(body, call) if len(body) <= self._sanitizer.at_once(call) else await self._beside(call, body)
+        if self._sanitizer.is_split(_parts(result), lambda: _parts(_decode(clean)), call):
             raise withheld("a secret is split over several parts of the result")
         return Listed(clean, ttl_ms)
 
     async def _beside(self, call: Call, body: bytes) -> bytes:
         """Clean a large result beside the event loop."""
         try:
-            return await self._cleaning.do(call.principal.key, self._sanitizer.whole, body)
+            return await self._cleaning.do(call.principal.key, self._sanitizer.whole, body, call)
         except TooLong:
             raise withheld("too many large results wait to be cleaned", CROWDED) from None
 

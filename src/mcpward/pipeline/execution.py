@@ -8,7 +8,6 @@ from typing import Final
 from msgspec.structs import replace
 
 from mcpward.core.client_channel import ClientChannel, InputRequired
-from mcpward.core.effort import LARGE
 from mcpward.core.errors import Refusal
 from mcpward.core.facts import Lacking, Remedy
 from mcpward.core.long_work import LongWork, TooLong
@@ -111,14 +110,16 @@ class Execution:
                     await self._spent.give_back(used_up, self._until(channel.state), call.principal.key)
             raise
         # fit to leave
-        is_small = 0 < raw.size <= LARGE or self._sanitizer.is_little(raw)
-        outcome = self._sanitizer.clean(accepted, raw) if is_small else await self._clean_large(accepted, raw)
+        is_little = self._sanitizer.is_little(raw, call)
+        outcome = self._sanitizer.clean(accepted, raw) if is_little else await self._clean_large(accepted, raw)
         if outcome.is_error:
             channel.trail.failed()
+        if outcome.screened:
+            channel.trail.screened(outcome.screened)
         return replies.result(call, outcome, headers)
 
     async def _clean(self, accepted: AcceptedCall, raw: RawResult) -> Outcome:
-        if self._sanitizer.is_little(raw):
+        if self._sanitizer.is_little(raw, accepted.call):
             return self._sanitizer.clean(accepted, raw)
         return await self._clean_large(accepted, raw)
 

@@ -114,17 +114,19 @@ class Listeners:
             for at in range(0, len(tasks), _GROUP):  # one that has ended before is reported once all the same
                 for task, as_it_is in (await self._tasks.describe_all(call, tasks[at : at + _GROUP])).items():
                     told = Change(stream.server, Topic.TASK, task, params=as_it_is)
-                    await self._tell(told, subscription, wire, trail)
+                    await self._tell(call, told, subscription, wire, trail)
             async for change in stream:
                 if change.topic is not Topic.TASK:
-                    await self._tell(change, subscription, wire, trail)
+                    await self._tell(call, change, subscription, wire, trail)
                 # A task is reported as it is now, whole.
                 elif (now := (await self._tasks.describe(call, change.subject))) is not None:
-                    await self._tell(replace(change, params=now), subscription, wire, trail)
+                    await self._tell(call, replace(change, params=now), subscription, wire, trail)
 
-    async def _tell(self, change: Change, subscription: int | str | None, wire: ResponseStream, trail: Trail) -> None:
+    async def _tell(
+        self, call: Call, change: Change, subscription: int | str | None, wire: ResponseStream, trail: Trail
+    ) -> None:
         """Send one change when the caller has read those before."""
-        clean = self._sanitizer.frame(changed(change, subscription))
+        clean = self._sanitizer.frame(changed(change, subscription), call)
         if clean:
             wire.notify(clean)
             trail.sent(len(clean))

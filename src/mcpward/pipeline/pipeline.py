@@ -200,7 +200,7 @@ class Pipeline:
         call, channel = admitted.call, admitted.channel
         self.admission.refund(admitted, more)
         try:
-            requests = self.channels.requests(more.questions)
+            requests = self.channels.requests(more.questions, call)
             keys = tuple(question.key for question in more.questions)
             state = self.protocol.states.seal(call, channel.answers, keys, channel.state.id)
         except Refusal as no:  # the questions must not leave, or the answers so far are too long to be carried

@@ -7,21 +7,24 @@ A changed result still keeps the tool's output schema, or is withheld: a client 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Raw
 
-from mcpward.core.effort import LARGE
 from mcpward.core.errors import Refusal
 from mcpward.core.unicode import escape_separators, well_formed
-from mcpward.core.values import AcceptedCall, Outcome, RawResult
+from mcpward.core.values import AcceptedCall, Call, Outcome, RawResult
 from mcpward.core.withheld import withheld
 from mcpward.sanitize.redact import Redactor
 from mcpward.sanitize.rewrite import Rewrite, rewritten
+from mcpward.sanitize.screening import Screening, Screenings
+from mcpward.sanitize.screens import known_credentials
 from mcpward.sanitize.screens.invisible import strip, strip_all
 from mcpward.sanitize.screens.split import spoken
 
+T = TypeVar("T")
+U = TypeVar("U")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 _OBJECT: Final = ord("{")
@@ -31,31 +34,46 @@ _TOO_LARGE: Final = "it is too large: ask for less"
 _PART: Final = 16
 _SCALARS: Final = frozenset({bool, int, float, type(None)})
 _SEPARATORS: Final = str.maketrans("\u2028\u2029", "  ")
+_UNCONFIGURED: Final = Screenings({})
 
 
 class Sanitizer:
-    """Cleans all that goes to a caller. ``redactor`` gives the present one: secrets may be added while serving."""
+    """Cleans all that goes to a caller. ``redactor`` gives the present one: secrets may be added while serving.
 
-    def __init__(self, redactor: Callable[[], Redactor], max_bytes: int) -> None:
+    ``screenings`` says what else must not leave from which server and tool.
+    """
+
+    def __init__(
+        self, redactor: Callable[[], Redactor], max_bytes: int, screenings: Screenings = _UNCONFIGURED
+    ) -> None:
         self._redactor = redactor
         self._max_bytes = max_bytes
+        self._screenings = screenings
 
-    def is_little(self, raw: RawResult) -> bool:
-        """Whether cleaning the result is short enough for the event loop."""
+    def is_little(self, raw: RawResult, call: Call | None = None) -> bool:
+        """Whether cleaning the result of a tool is short enough for the event loop."""
+        most = self.at_once(call)
         if raw.size:  # most results are one value, encoded already
-            return raw.size <= LARGE
-        return _is_little((raw.content, raw.structured, raw.meta))
+            return raw.size <= most
+        return _is_little((raw.content, raw.structured, raw.meta), most)
 
-    def clean(self, _accepted: AcceptedCall, raw: RawResult) -> Outcome:
-        """Return the result as JSON that may leave.
+    def at_once(self, call: Call | None) -> int:
+        """Return the most bytes of a result of that call that may be cleaned on the event loop."""
+        return self._screenings.of_call(call).at_once
+
+    def clean(self, accepted: AcceptedCall | None, raw: RawResult) -> Outcome:
+        """Return the result as JSON that may leave. Without a call, the defaults of all servers apply.
 
         Raises :class:`Refusal` (output-refused) if the result is larger than ``max_bytes`` or cannot be written as
         JSON. So too if it holds a secret that is split over several content blocks, or breaks the output schema without
-        its secrets.
+        its secrets; and if it has what the settings of its tool refuse.
         """
-        content, is_error = raw.content, raw.is_error
         if raw.size > self._max_bytes:
             self._require_small(len(raw.structured))  # it is encoded already: not once more, with its copy
+        screening = self._screenings.of_call(None if accepted is None else accepted.call)
+        if screening.drops:
+            raw = _nested(screening.without_members, raw)
+        content, is_error = raw.content, raw.is_error
         redactor = self._redactor()
         if raw.meta or raw.structured is None:
             result = _whole(raw)
@@ -70,25 +88,58 @@ class Sanitizer:
         redactions = 0
         if redactor.suspects(body):
             body, redactions = self._redacted(redactor, raw, body)
-        if len(content) > 1 and redactor.finds(spoken(content)):
-            _require_whole(redactor, body)
-        return Outcome(body, is_error, redactions)
+        kinds: tuple[str, ...] = ()
+        if screening.suspects(body):
+            body, kinds = self._screened(screening, redactor, raw, body)
+        if len(content) > 1:
+            together = spoken(content)
+            if redactor.finds(together):
+                _require_whole(redactor, body)
+            if screening.masks_credentials and known_credentials.suspects(together) and _has_split(_spoken_of(body)):
+                raise withheld("a credential is split over several content blocks")
+        return Outcome(body, is_error, redactions, kinds)
 
-    def is_split(self, parts: Sequence[Mapping[str, Any]], cleaned: Callable[[], Sequence[Mapping[str, Any]]]) -> bool:
+    def is_split(
+        self,
+        parts: Sequence[Mapping[str, Any]],
+        cleaned: Callable[[], Sequence[Mapping[str, Any]]],
+        call: Call | None = None,
+    ) -> bool:
         """Return whether a secret stands across several parts. ``cleaned`` gives the parts as they would leave."""
-        redactor = self._redactor()
-        return len(parts) > 1 and redactor.finds(spoken(parts)) and redactor.finds(spoken(cleaned()))
+        if len(parts) < 2:
+            return False
+        redactor, together = self._redactor(), spoken(parts)
+        if redactor.finds(together) and redactor.finds(spoken(cleaned())):
+            return True
+        masks = self._screenings.of_call(call).masks_credentials
+        return masks and known_credentials.suspects(together) and _has_split(spoken(cleaned()))
 
-    def frame(self, message: bytes) -> bytes:
-        """Return one JSON-RPC message that may leave; empty when nothing of it may."""
+    def frame(self, message: bytes, call: Call | None = None) -> bytes:
+        """Return one JSON-RPC message that may leave, sent for ``call``; empty when nothing of it may."""
         try:
-            return self.whole(message)
+            return self.whole(message, call)
         except Refusal:
             return b""
 
-    def whole(self, message: bytes) -> bytes:
-        """Return one encoded JSON object that may leave. Raises :class:`Refusal` (output-refused) if none may."""
+    def whole(self, message: bytes, call: Call | None = None) -> bytes:
+        """Return one encoded JSON object that may leave. Raises :class:`Refusal` (output-refused) if none may.
+
+        ``call`` is the call that it answers, or that it is sent for; without one, it is of mcpward itself.
+        """
         self._require_small(len(message))
+        screening = self._screenings.of_call(call)
+        is_listing = call is not None and call.method.endswith("/list")
+        if screening.drops and not is_listing:
+            message = _nested(lambda data: _encode(screening.message(_decode(data))), message)
+        clean = self._unsecret(message)
+        if screening.suspects(clean):
+            value, kinds = _nested(lambda data: screening.other(data, is_listing=is_listing), clean)
+            if kinds:
+                clean = self._unsecret(escape_separators(_encode(value)))
+        return clean
+
+    def _unsecret(self, message: bytes) -> bytes:
+        """Return an encoded message without secrets and invisible characters."""
         redactor = self._redactor()
         if not redactor.suspects(message):
             return message
@@ -103,7 +154,7 @@ class Sanitizer:
 
     def text(self, text: str) -> str:
         """Return a text of our own making, such as an error's, that may leave."""
-        return self._redactor().text(strip(text)).translate(_SEPARATORS)
+        return known_credentials.masked(self._redactor().text(strip(text)), []).translate(_SEPARATORS)
 
     def _redacted(self, redactor: Redactor, raw: RawResult, body: bytes) -> tuple[bytes, int]:
         try:
@@ -118,14 +169,27 @@ class Sanitizer:
             raise withheld(f"without secrets and invisible characters the result breaks its output schema: {problem}")
         return body, redactions
 
+    def _screened(
+        self, screening: Screening, redactor: Redactor, raw: RawResult, body: bytes
+    ) -> tuple[bytes, tuple[str, ...]]:
+        value, kinds = _nested(lambda data: screening.result(data, raw.misfit), body)
+        if not kinds:
+            return body, kinds
+        body = escape_separators(_encode(value))
+        if redactor.suspects(body):  # what stood between the halves of a secret may be gone
+            body, _ = self._redacted(redactor, raw, body)
+        if len(body) > self._max_bytes:  # masks make it longer
+            self._require_small(len(_encode({**value, "content": []})) if raw.is_mirrored else len(body))
+        return body, kinds
+
     def _require_small(self, size: int) -> None:
         if size > self._max_bytes:
             detail = f"the result has {size} bytes, output.max_bytes is {self._max_bytes}"
             raise withheld(detail, _TOO_LARGE)
 
 
-def _is_little(values: Iterable[Any]) -> bool:
-    """Whether values are at most ``LARGE`` long as JSON, roughly; what is no plain value is taken for large."""
+def _is_little(values: Iterable[Any], most: int) -> bool:
+    """Whether values are at most ``most`` bytes long as JSON, roughly; what is no plain value is taken for large."""
     size = 0
     rest: list[Iterable[Any]] = [values]
     for group in rest:  # which grows meanwhile
@@ -137,14 +201,14 @@ def _is_little(values: Iterable[Any]) -> bool:
                 continue
             elif kind is dict or kind is list or kind is tuple or isinstance(one, Mapping):
                 size += len(one) * _PART  # before they are looked at
-                if size > LARGE:
+                if size > most:
                     return False
                 rest.append(one)
                 if kind is not list and kind is not tuple:
                     rest.append(one.values())
             else:
                 return False
-        if size > LARGE:
+        if size > most:
             return False
     return True
 
@@ -185,6 +249,22 @@ def _screened(redactor: Redactor, data: bytes) -> tuple[bytes, int]:
     return escape_separators(redactor.encode(value) if redactions else body), redactions
 
 
+def _nested(change: Callable[[T], U], given: T) -> U:
+    """Return what ``change`` makes of something that may be nested deeper than it can follow."""
+    try:
+        return change(given)
+    except (ValueError, RecursionError, msgspec.MsgspecError):
+        raise withheld("the result cannot be screened: it is no JSON, or nested too deep") from None
+
+
+def _has_split(together: bytes) -> bool:
+    return known_credentials.finds_across(together.decode())
+
+
+def _spoken_of(body: bytes) -> bytes:
+    return spoken(_decode(body)["content"])
+
+
 def _same(value: Any) -> Any:
     return value
 
@@ -195,5 +275,5 @@ def _never(_: Any) -> bool:
 
 def _require_whole(redactor: Redactor, body: bytes) -> None:
     """Redacted block by block, no block may hold a part that only together with the next is a secret."""
-    if redactor.finds(spoken(_decode(body)["content"])):
+    if redactor.finds(_spoken_of(body)):
         raise withheld("a secret is split over several content blocks")

@@ -16,6 +16,7 @@ from mcpward.core.errors import Fault, Refusal
 from mcpward.core.facts import Lacking
 from mcpward.core.reasons import Reason
 from mcpward.core.retry import Retry
+from mcpward.core.values import Call
 from mcpward.core.withheld import withheld
 from mcpward.tasks.job import Job
 from mcpward.tasks.task_writer import TaskWriter
@@ -28,8 +29,8 @@ _LONGEST_REQUEST: Final = 64 * 1024
 _ADVICE: Final = "a question of the tool contained a secret: try other arguments"
 _encode: Final = Encoder().encode
 
-Clean = Callable[[bytes], bytes]
-"""Return the JSON object that may leave, or nothing if it may not: ``Sanitizer.frame``."""
+Clean = Callable[[bytes, Call], bytes]
+"""Return the JSON object that may leave for a call, or nothing if it may not: ``Sanitizer.frame``."""
 
 
 class _Params(Struct):
@@ -68,7 +69,7 @@ class TaskChannel:
 
     def notify(self, message: bytes) -> None:
         """Make progress the task's message, soon. Tasks know no other notifications: they are dropped."""
-        clean = self._clean(message)
+        clean = self._clean(message, self._job.call)
         if not clean:
             return
         with suppress(MsgspecError):
@@ -139,7 +140,9 @@ class TaskChannel:
         """Return ``{"method": …, "params": …}`` of a question as it may be kept and leave."""
         key = question.key
         wanted = _encode({key: {"method": question.method, "params": question.params}})
-        clean = self._clean(wanted) if len(key) <= _LONGEST_KEY and len(wanted) <= _LONGEST_REQUEST else b""
+        clean = (
+            self._clean(wanted, self._job.call) if len(key) <= _LONGEST_KEY and len(wanted) <= _LONGEST_REQUEST else b""
+        )
         requests = _requests(clean or b"{}")
         if requests.keys() != {key}:
             raise withheld("a question to the client contained a secret", _ADVICE)

@@ -4,8 +4,13 @@ from collections.abc import Collection, Mapping
 
 from mcpward.config.limits import ToolSettings
 from mcpward.config.names import nearest
+from mcpward.config.output import ServerOutput
 from mcpward.core.errors import Finding
+from mcpward.core.name_patterns import NamePatterns
 from mcpward.core.values import Draw
+from mcpward.sdk.definitions import ToolDefinition
+from mcpward.sdk.schema.left_out import left_out
+from mcpward.sdk.schema.returns import Returns
 
 NOTHING = ToolSettings()
 
@@ -26,3 +31,20 @@ def draws_of(drawn: tuple[Draw, ...], added: ToolSettings) -> tuple[Draw, ...]:
     """Return what a call draws: the operator's cost takes the place of the author's, and 0 takes the draw away."""
     kept = [draw for draw in drawn if draw.budget not in added.budgets]
     return (*kept, *(Draw(budget=name, cost=cost) for name, cost in added.budgets.items() if cost))
+
+
+def published_returns(
+    server: str, definition: ToolDefinition, output: ServerOutput, added: ToolSettings, findings: list[Finding]
+) -> Returns:
+    """Return what a tool declares to return, without the members that the operator drops.
+
+    A tool that has nothing left, or that clients could not tell apart any more, is a finding: each call would fail.
+    """
+    names = NamePatterns(output.with_tool(added.output).drop)
+    left = left_out(definition.returns, names, f"tool {definition.name!r}", definition.where)
+    of_tool = f"tools.{definition.name}." if added.output.drop else ""
+    for problem in left.problems:
+        what = f"tool {definition.name!r} of server {server} cannot be served without {', '.join(names.patterns)}"
+        hint = "drop fewer members, or return a type that has others"
+        findings.append(Finding(f"{what}: {problem}", f"servers.{server}.{of_tool}output.drop", hint))
+    return left.returns

@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mcpward.config.limits import ToolSettings
+from mcpward.config.output import ServerOutput
 from mcpward.config.rate import parse_rate
 from mcpward.core.change import Change, Topic
 from mcpward.core.effort import Effort
@@ -20,7 +21,7 @@ from mcpward.sdk.definitions import ToolDefinition
 from mcpward.sdk.server import Server
 from mcpward.tools.completion import Completion, Completions, Offer
 from mcpward.tools.entry import entry_of
-from mcpward.tools.overrides import NOTHING, draws_of, unknown_tools
+from mcpward.tools.overrides import NOTHING, draws_of, published_returns, unknown_tools
 from mcpward.tools.pool_names import PoolNames
 from mcpward.tools.prompt import Prompt, bind_prompt
 from mcpward.tools.resource import Resource, ResourceTemplate, bind_resource, find_declared, published, spelt
@@ -32,11 +33,15 @@ _Bind = Callable[[bytes], dict[str, Any]]
 
 
 class Defaults(Struct, frozen=True):
-    """The defaults for an author's omissions, times in seconds; and the operator's settings of single ``tools``."""
+    """The defaults for an author's omissions, times in seconds; and the operator's settings of single ``tools``.
+
+    ``output`` says what must never leave in results.
+    """
 
     deadline_s: float = 30.0
     unknown_arguments: str = UnknownArguments.DROP_CLIENT.value
     tools: Mapping[str, ToolSettings] = {}
+    output: ServerOutput = ServerOutput()
 
 
 class _Listings(Struct, frozen=True, kw_only=True, eq=False):
@@ -223,6 +228,7 @@ def _tool(
     server_name: str, definition: ToolDefinition, defaults: Defaults, pools: tuple[str, ...], findings: list[Finding]
 ) -> Tool:
     added = defaults.tools.get(definition.name, NOTHING)
+    returns = published_returns(server_name, definition, defaults.output, added, findings)
     return Tool(
         server=server_name,
         name=definition.name,
@@ -230,18 +236,18 @@ def _tool(
         listing=entry_of(
             definition,
             inputSchema=definition.arguments.schema(),
-            outputSchema=definition.returns.schema,
+            outputSchema=returns.schema,
             annotations=definition.annotations,
         ),
         bind=_as_server(server_name, _guarded(definition, definition.arguments.bind)),
         run=runner_of(definition),
-        shape=partial(shape, definition.returns, structured=definition.structured is not False, where=definition.where),
+        shape=partial(shape, returns, structured=definition.structured is not False, where=definition.where),
         scopes=definition.scopes,
         rate=added.rate or _rate(definition, findings),
         deadline_s=definition.deadline_s if definition.deadline_s is not None else defaults.deadline_s,
         confirm=definition.confirm,
         question=definition.question,
-        structured=definition.returns.schema is not None,
+        structured=returns.schema is not None,
         mirrored=definition.arguments.headers,
         task=definition.task,
         ask_first=definition.ask_first,

@@ -5,6 +5,8 @@ the intent of a destructive call, which is on disk before the tool begins.
 """
 
 import logging
+from collections import Counter
+from collections.abc import Collection
 from typing import Final
 
 from msgspec import Struct
@@ -171,6 +173,11 @@ class Trail(Struct, eq=False, gc=False):
     def withheld(self, detail: str) -> None:
         """Note why the result was withheld, beside what was noted of the call before."""
         self.detail = (detail if self.detail is None else f"{self.detail}; {detail}")[:MAX_DETAIL]
+
+    def screened(self, kinds: Collection[str]) -> None:
+        """Note what was taken out of the result, by kind and number."""
+        counted = ", ".join(f"{kind} ({count})" for kind, count in Counter(kinds).items())
+        self.withheld(f"taken out of the result: {counted}")
 
     def refused(self, no: Refusal) -> None:
         """Note why the request is refused. A detail with an error id is logged under it, and may be long."""

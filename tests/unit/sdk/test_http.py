@@ -11,6 +11,7 @@ import pytest
 
 from mcpward import Context, Server, ToolError, http
 from mcpward.core.secret import Secret
+from mcpward.core.work import Work, current
 from mcpward.egress.host_list import HostList
 from mcpward.egress.url import parse
 from mcpward.sdk.errors import AuthoringError
@@ -315,6 +316,19 @@ async def test_only_so_many_requests_are_under_way_and_all_are_answered() -> Non
         answers = await asyncio.gather(*(http.get(there.url()) for _ in range(12)))
         assert [one.status for one in answers] == [200] * 12
     assert (most, there.connections) == (3, 3)
+
+
+async def test_a_caller_with_many_requests_lets_one_of_another_in() -> None:
+    async def as_caller(name: str, url: str) -> None:
+        current.set(Work("shop", name, None))  # in a task of its own
+        await http.get(url)
+
+    async with outside() as there, as_shop(max_connections=1):
+        many = [asyncio.create_task(as_caller("one", there.url("/?one"))) for _ in range(10)]
+        await there.until(1)
+        await as_caller("other", there.url("/?other"))
+        assert [request.split()[1] for request in there.requests].index(b"/?other") <= 2
+        await asyncio.gather(*many)
 
 
 async def test_tls_is_about_the_name(tmp_path) -> None:

@@ -114,6 +114,11 @@ def explained(problem: NotJson, declared: frozenset[str] = frozenset()) -> str:
     return f"{path}: {problem.rule}" if path else problem.rule
 
 
+def fits(schema: dict[str, Any], what: str, where: str) -> Callable[[Any], str | None]:
+    """Return what says which part of decoded structured content a published schema does not allow."""
+    return _Fits(schema, what, where)
+
+
 class _Fits:
     """Checks decoded values against a published schema, formats included, as strict clients do."""
 
