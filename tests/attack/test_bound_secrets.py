@@ -233,6 +233,14 @@ async def test_a_value_beyond_ascii_is_found_as_well(contexts, spell) -> None:
         assert here.connections == 0
 
 
+async def test_a_value_is_found_at_the_end_of_a_large_body(contexts) -> None:
+    async with world(contexts) as here:
+        for large in (b"x" * 2_000_000, b"a-b_" * 100_000, b"%41" * 100_000):
+            with pytest.raises(http.HttpRefused):
+                await http.post(here.at("evil.example"), content=large + here.value.encode())
+        assert here.connections == 0
+
+
 @pytest.mark.parametrize("place", ["another host", "params", "json", "a form", "Cookie", "a header of another name"])
 async def test_a_value_too_short_to_be_searched_for_is_bound_as_a_secret(contexts, place: str) -> None:
     async with world(contexts) as here:

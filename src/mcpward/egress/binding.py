@@ -5,11 +5,13 @@ itself. A value that the tool cut into pieces or encrypted is not found.
 """
 
 import base64
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
 import msgspec
+from ahocorasick_rs import BytesAhoCorasick
 
 from mcpward.core.secret import Binding, bindings
 from mcpward.egress.failures import EgressRefused, Failure
@@ -36,17 +38,26 @@ def require_permitted(outgoing: OutgoingRequest) -> None:
     bound = _by_value()
     if not bound:
         return
-    searched = [(_forms(value), holders) for value, holders in bound.items()]
+    found_in = _search_for(tuple(bound))
     for header, data in _parts(outgoing):
-        spellings = [*_spellings(data)]
-        for forms, holders in searched:
-            if any(form in spelt for form in forms for spelt in spellings):
-                _require_any(holders, header, outgoing.url)
+        for value in {value for spelt in _spellings(data) for value in found_in(spelt)}:
+            _require_any(bound[value], header, outgoing.url)
     host = outgoing.url.host.replace(".", "")
     for value, holders in bound.items():
         if value.lower().replace(".", "") in host:
             detail = f"the secret {holders[0].name} is bound, and the host contains it"
             raise EgressRefused(Failure.SECRET_BOUND, detail)
+
+
+@lru_cache(maxsize=4)  # building takes milliseconds: the values stay in memory as long as they are the latest ones
+def _search_for(values: tuple[str, ...]) -> Callable[[bytes], set[str]]:
+    holders: dict[bytes, set[str]] = {}
+    for value in values:
+        for form in _forms(value):
+            holders.setdefault(form, set()).add(value)
+    of_form = list(holders.values())
+    matches = BytesAhoCorasick(list(holders)).find_matches_as_indexes
+    return lambda data: {value for match in matches(data, overlapping=True) for value in of_form[match[0]]}
 
 
 def _by_value() -> dict[str, list[Binding]]:
@@ -56,7 +67,7 @@ def _by_value() -> dict[str, list[Binding]]:
         for value in one.values:
             if len(value) >= _SHORTEST:
                 found.setdefault(value, []).append(one)
-    return found
+    return dict(sorted(found.items()))  # one order: the search is kept by it
 
 
 def _require_any(holders: list[Binding], header: str, url: Url) -> None:
@@ -98,14 +109,15 @@ def _parts(outgoing: OutgoingRequest) -> Iterator[tuple[str, bytes]]:
 def _spellings(data: bytes) -> Iterator[bytes]:
     """Return the data as it is, percent-decoded once and twice, and in one alphabet of base64 without breaks."""
     yield data
-    if b"%" in data or b"+" in data:
-        once = unquote_to_bytes(data.replace(b"+", b" "))
-        yield unquote_to_bytes(data)
-        yield once
-        yield unquote_to_bytes(once)
     yield data.translate(_URL_SAFE, _BREAKS)
     if b"%" in data:
-        yield unquote_to_bytes(data).translate(_URL_SAFE, _BREAKS)
+        once = unquote_to_bytes(data)
+        yield once
+        yield once.translate(_URL_SAFE, _BREAKS)
+        if b"%" in once:
+            yield unquote_to_bytes(once)
+    if b"+" in data:  # a blank, in a form
+        yield unquote_to_bytes(data.replace(b"+", b" "))
 
 
 def _forms(value: str) -> set[bytes]:

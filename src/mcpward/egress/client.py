@@ -4,6 +4,7 @@ It stands on httpcore, the layer below httpx: there are no redirects, cookies, p
 or content codings to be switched off. It never follows, stores or forwards anything.
 """
 
+import asyncio
 import base64
 import re
 import ssl
@@ -37,6 +38,8 @@ _MOST_CONNECTIONS: Final = 64
 _MOST_IDLE: Final = 16
 # Node closes idle connections after 5 s. Ours close first, so that no request meets a closing connection.
 _IDLE_S: Final = 4.0
+#: A body of this size is searched for secrets in a thread: a megabyte takes many milliseconds.
+_LARGE: Final = 32_768
 _FIELD: Final = re.compile(r"[\x21-\x7e]+(?: [\x21-\x7e]+)*")
 _Headers = list[tuple[bytes, bytes]]
 T = TypeVar("T")
@@ -102,7 +105,10 @@ class Client:
 
         Raises :class:`EgressRefused`, also for a bound secret in the wrong place, and :class:`EgressFailed`.
         """
-        require_permitted(outgoing)
+        if outgoing.content is not None and len(outgoing.content) > _LARGE:
+            await asyncio.to_thread(require_permitted, outgoing)
+        else:
+            require_permitted(outgoing)
         headers = [(name.encode(), value.encode()) for name, value in outgoing.headers]
         take = partial(receive, max_bytes=max_bytes, has_body=outgoing.method != "HEAD")
         return await self._call(outgoing.method, outgoing.url, headers, outgoing.content, take)
