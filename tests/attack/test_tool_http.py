@@ -23,7 +23,7 @@ VALUE = "sk_live_51Hxy+z/Canary~4711"
 TOOLS = f'''
 import sys
 from base64 import b64encode
-from mcpward import Server, http, run
+from mcpward import Server, env, http, run
 from mcpward.core.secret import Secret
 
 server = Server("shop", version="1.0")
@@ -80,6 +80,19 @@ async def send(how: str, url: str, port: int) -> int:
         "revealed in base64": dict(content=b64encode(b"{VALUE}")),
     }}[how]
     return (await http.request("POST", url, **given)).status
+'''
+TOOLS += '''
+
+@server.tool(read_only=True)
+async def vaulted(url: str) -> int:
+    """Send a secret of the vault."""
+    return (await http.get(url, headers={"X-Api-Key": env.VAULT_KEY})).status
+
+
+@server.tool(read_only=True)
+async def unveiled() -> str:
+    """Read it."""
+    return env.VAULT_KEY.reveal()
 '''
 PLACES = (
     "bearer", "basic", "redirected", "query", "json", "form", "header", "cookie", "revealed", "revealed in the query",
@@ -222,6 +235,23 @@ async def test_a_bound_secret_of_a_tool_goes_nowhere_else(opened, api, evil, how
         assert [VALUE.encode() in one for one in (api.requests[0], evil.requests[0])] == [True, False]
     assert "the secret SHOP_KEY is bound" in opened.log()
     assert VALUE not in opened.log()
+
+
+async def test_a_secret_that_an_operator_binds_goes_to_its_host_alone_and_tools_cannot_read_it(
+    opened, api, evil
+) -> None:
+    words = ["secret", "set", "VAULT_KEY", "--server", "demo", "--host", f"localhost:{api.port}", "--http-only"]
+    await asyncio.to_thread(opened.cli, *words, input="canary-vault-71c0")
+    there = api.url("/", "localhost", "https")
+    while reason_of(sent := await call(opened, "vaulted", url=there)) == "tool-failed":  # until the worker has it
+        assert api.connections == 0
+    assert text_of(sent) == "200"
+    assert b"canary-vault-71c0" in api.requests[0]
+    for url in (evil.url("/", "localhost", "https"), api.url("/?k=1", "127.0.0.1", "https")):
+        assert reason_of(await call(opened, "vaulted", url=url)) == "tool-failed"
+    assert reason_of(await call(opened, "unveiled")) == "tool-failed"
+    assert evil.connections == 0
+    assert "canary-vault-71c0" not in opened.log()
 
 
 async def test_a_tool_of_the_process_runs_a_program(opened) -> None:
