@@ -174,7 +174,8 @@ def _service_account(draw: random.Random) -> _Made:
 
 def _toml(draw: random.Random) -> _Made:
     words = ["".join(draw.choices(_PLAIN, k=20)) for _ in range(2)]
-    return f'# keys\n[api]\nurl = "https://api.example.com"\ntoken = "{words[0]}"\nother = \'{words[1]}\'\n', tuple(words)
+    head = '# keys\n[api]\nurl = "https://api.example.com"\n'
+    return f"{head}token = \"{words[0]}\"\nother = '{words[1]}'\n", tuple(words)
 
 
 def _dotenv(draw: random.Random) -> _Made:

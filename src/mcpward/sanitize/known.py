@@ -160,7 +160,9 @@ class Known:
             for text in (spelling for part in texts for spelling in spellings(part)):
                 for form in aligned_base64(utf8(text)):
                     encoded.add(form, owner)
-                if "\\" in text and len(text) <= _LONG:  # one backslash more before it, and every escape in it reads otherwise
+                if (
+                    "\\" in text and len(text) <= _LONG
+                ):  # one backslash more before it, and every escape in it reads otherwise
                     for form in encoded_forms(text):
                         ascii_only.add(form.lower(), owner)
                 if text.isascii():

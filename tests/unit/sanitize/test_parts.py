@@ -60,7 +60,7 @@ def test_what_is_public_in_a_secret_document_is_not_masked():
 
 
 @pytest.mark.parametrize(
-    ("url", "left"),
+    "url, left",
     [
         ("postgresql://orders:pa%2Fss%20w0rd@db:5432/orders", ["pa%2Fss%20w0rd", "pa/ss w0rd"]),
         ("postgresql://orders:hunter22-x@db:5432/orders", ["orders:hunter22-x@db:5432/orders"]),
