@@ -9,6 +9,7 @@ import base64
 import json
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 from urllib.request import urlopen
@@ -256,9 +257,14 @@ class Caller:
 
 def searched(output: bytes, planted: tuple[Canary, ...] = CANARIES) -> set[str]:
     """Names of all canaries of which a trace stands in a great deal of output."""
+    names, search = _search(planted)
+    return {names[hit] for hit, _, _ in search.find_matches_as_indexes(output)}
+
+
+@cache
+def _search(planted: tuple[Canary, ...]) -> tuple[list[str], BytesAhoCorasick]:
     owners = {trace: canary.name for canary in planted for trace in canary.traces()}
-    traces = list(owners)
-    return {owners[traces[hit]] for hit, _, _ in BytesAhoCorasick(traces).find_matches_as_indexes(output)}
+    return list(owners.values()), BytesAhoCorasick(list(owners))
 
 
 def test_attack_85_the_search_finds_what_is_there():
