@@ -34,6 +34,11 @@ def encoded_forms(value: str) -> frozenset[bytes]:
     return frozenset(with_escapes(forms(value)))
 
 
+def as_json(value: str) -> set[bytes]:
+    """Return ``value`` as it is, in JSON, and in JSON within JSON."""
+    return with_escapes(with_escapes([utf8(spelling) for spelling in spellings(value)]))
+
+
 def spellings(value: str) -> set[str]:
     """Return ``value`` with and without the invisible characters that a text loses before it leaves."""
     if value.isascii() and value.isprintable():

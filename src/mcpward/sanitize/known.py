@@ -13,11 +13,11 @@ from ahocorasick_rs import BytesAhoCorasick, Implementation
 from mcpward.core.pace import step
 from mcpward.core.secret import Secret, value_of
 from mcpward.sanitize.anchors import anchors, beginning
-from mcpward.sanitize.forms import aligned_base64, encoded_forms, spellings, utf8
+from mcpward.sanitize.forms import aligned_base64, as_json, encoded_forms, spellings, utf8
 from mcpward.sanitize.matcher import FEW, Matcher
 from mcpward.sanitize.own_words import is_own
 from mcpward.sanitize.parts import parts
-from mcpward.sanitize.views import bare_of_blanks, decodings, folded, plainest, skeleton, unescapings
+from mcpward.sanitize.views import bare_of_blanks, decodings, folded, of_utf16, plainest, skeleton, unescapings
 
 #: Bytes that one character of a secret takes at most: "&#x0061;", and what is passed over between two.
 _WIDTH: Final = 12
@@ -27,6 +27,8 @@ _TIGHT: Final = 16
 #: Sets of secrets whose forms are kept: those that leave again and again.
 _KEPT: Final = 16
 _BEYOND_ASCII: Final = bytes(range(0x80, 0x100))
+#: Of a longer text not every form is masked in its place: its forms would take megabytes.
+_LONG: Final = 1_024
 _NUMBER: Final = frozenset("0123456789+-.eE")
 Owners = frozenset[int]
 NOBODY: Final[Owners] = frozenset()
@@ -35,12 +37,14 @@ NOBODY: Final[Owners] = frozenset()
 class Forms:
     """The forms of some texts, to be found in their places. ``longest`` is how long one is at most."""
 
-    def __init__(self, texts: Iterable[str]) -> None:
+    def __init__(self, secrets: Iterable[Sequence[str]]) -> None:
         written: set[bytes] = set()
-        for text in texts:
-            written |= step(encoded_forms(text))
+        for texts in secrets:
+            least = {text for text in smallest(texts) if len(text) <= _LONG}
+            for text in texts:  # of one that holds another, the other is found in each of its forms
+                written |= step(encoded_forms(text) if text in least else as_json(text))
         self.longest = max(map(len, written), default=1)
-        self._find = BytesAhoCorasick(list(written), implementation=Implementation.ContiguousNFA)
+        self._find = BytesAhoCorasick(list(written), implementation=Implementation.NoncontiguousNFA)
 
     def places(self, data: bytes) -> list[tuple[int, int]]:
         """Return where a form stands in ``data``, in any order."""
@@ -52,6 +56,9 @@ class _Spelt:
 
     def __init__(self) -> None:
         self._owners: dict[bytes, set[int]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._owners)
 
     def add(self, string: bytes, owner: int) -> None:
         """Look for ``string``, forwards and backwards."""
@@ -133,16 +140,19 @@ class Known:
             seen = skeleton(plain)
             yield ascii_only, seen
             yield tight, bare_of_blanks(seen)
-            if not plain.isascii():
+            if other:
                 yield other, folded(plain)
         for one in {text, plainest(text)}:
             yield encoded, bare_of_blanks(one.encode("ascii", "replace"))
             for decoded in decodings(one):
-                yield ascii_only, decoded
-                yield other, decoded
+                yield ascii_only, decoded.lower()
+                if other:
+                    yield other, folded(decoded.decode("utf-8", "surrogateescape"))
+                    if b"\0" in decoded:
+                        yield from ((other, wide) for wide in of_utf16(decoded))
 
     def _forms(self, owners: Owners) -> Forms:
-        return Forms(part for owner in sorted(owners) for part in self._texts[owner])
+        return Forms(self._texts[owner] for owner in sorted(owners))
 
     @cached_property
     def _spelt(self) -> tuple[_Spelt, _Spelt, _Spelt, _Spelt]:
@@ -151,7 +161,9 @@ class Known:
             for text in (spelling for part in texts for spelling in spellings(part)):
                 for form in aligned_base64(utf8(text)):
                     encoded.add(form, owner)
-                if "\\" in text:  # one backslash more before it, and every escape in it reads otherwise
+                if (
+                    "\\" in text and len(text) <= _LONG
+                ):  # one backslash more before it, and every escape in it reads otherwise
                     for form in encoded_forms(text):
                         ascii_only.add(form.lower(), owner)
                 if text.isascii():

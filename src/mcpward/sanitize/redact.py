@@ -32,6 +32,7 @@ _PIECE: Final = 65_536
 #: Longer texts lose a whole line, or all, for a secret that is disguised: to find its place takes several looks.
 _PLACED: Final = 4_096
 _PLACES: Final = 4
+_FEW_LINES: Final = 2
 #: Texts that are kept as they may leave, and how long one may be.
 _KEPT: Final = 512
 _SHORT: Final = 1_024
@@ -114,9 +115,9 @@ class Redactor:
         try:
             value = _decode(data)
             # Strangers may escape any character they like: the form is looked for in our own spelling too.
-            found = (
-                self.finds(data) or self.finds(_encode(value)) or self.finds(_seen(_encode(value).decode()).encode())
-            )
+            own = _encode(value)
+            seen = _seen(own.decode()).encode()
+            found = any(map(self.finds, dict.fromkeys((data, own, seen))))
         except (ValueError, RecursionError, msgspec.MsgspecError):
             return self.bytes(data)
         return self.encode(value) if found else data
@@ -165,7 +166,11 @@ class Redactor:
         if not self.finds(data):
             return data
         text = _text(data)
-        text = "".join(map(self._line, _LINE.findall(text))) if len(text) > _PLACED else self._placed(text)
+        lines = _LINE.findall(text)
+        if len(lines) > _FEW_LINES:  # one of them is sooner looked through than all
+            text = "".join(map(self._line, lines))
+        if len(text) <= _PLACED and self._is_in(text):
+            text = self._placed(text)
         data = text.encode("utf-8", "surrogateescape")
         return _MASK if self.finds(data) else data
 

@@ -30,6 +30,8 @@ _ESCAPED: Final = re.compile(
     r"((?:\\x[0-9A-Fa-f]{2})+)|((?:\\u[0-9A-Fa-f]{4})+)|\\(?:u\{([0-9A-Fa-f]{1,6})\}|U([0-9A-Fa-f]{8})|([\s\S]))"
 )
 _OCTETS: Final = re.compile(r"(?:\\x[0-9A-Fa-f]{2})+")
+#: Blocks of combining marks, which stand over, under or around the letter before.
+_MARKS: Final = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+")
 _SIMPLE: Final = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "0": "\0"}
 _ENTITY: Final = re.compile(r"&#?\w{1,31};?")
 _URL_SAFE: Final = bytes.maketrans(b"-_", b"+/")
@@ -46,13 +48,21 @@ def skeleton(text: str) -> bytes:
 
 
 def folded(text: str) -> bytes:
-    """Return ``text`` without invisible characters, in one case and composition: for secrets beyond ASCII."""
-    return unicodedata.normalize("NFKD", bare(text)).casefold().encode("utf-8", "surrogatepass")
+    """Return ``text`` without marks and invisible characters, in one case: for secrets beyond ASCII."""
+    text = _MARKS.sub("", unicodedata.normalize("NFKD", bare(text))).casefold()
+    return text.encode("utf-8", "surrogatepass")
 
 
 def bare_of_blanks(data: bytes) -> bytes:
     """Return ``data`` without blanks and line ends."""
     return data.translate(None, _BLANKS)
+
+
+def of_utf16(data: bytes) -> Iterator[bytes]:
+    """Yield ``data`` read as UTF-16 of either order of bytes, from its first byte on and from its second, folded."""
+    for first in range(2):
+        for order in ("utf-16-le", "utf-16-be"):
+            yield folded(data[first:].decode(order, "ignore"))
 
 
 def unescapings(text: str) -> Iterator[str]:
@@ -81,7 +91,7 @@ def plainest(text: str) -> str:
 
 
 def decodings(text: str) -> Iterator[bytes]:
-    """Yield what the runs of hexadecimal, base64 and base32 digits in ``text`` say, at every alignment, in lower case.
+    """Yield what the runs of hexadecimal, base64 and base32 digits in ``text`` say, at every alignment.
 
     Blanks and line ends within a run are passed over. What is UTF-16 is yielded without its zeros, too.
     """
@@ -89,9 +99,9 @@ def decodings(text: str) -> Iterator[bytes]:
     tight = bare_of_blanks(data)
     for decoded in (_of_hex(data.translate(None, _SEPARATORS)), _of_base64(tight), _of_base32(tight)):
         if decoded:
-            yield decoded.translate(_LOWER)
+            yield decoded
             if b"\0" in decoded:
-                yield decoded.translate(_LOWER, b"\0")
+                yield decoded.translate(None, b"\0")
 
 
 def _growing(views: dict[str, int]) -> Iterator[tuple[str, int]]:
