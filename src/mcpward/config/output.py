@@ -25,7 +25,7 @@ _EMAILS: Final = "e-mail addresses"
 
 
 class ServerOutput(Section):
-    """[servers.<name>.output]: what must never leave in results of this server, its resources, prompts and messages."""
+    """[servers.<name>.output]: the screens of everything that leaves this server ([secrets.md](secrets.md))."""
 
     credentials: Masking = key("mask", _CREDENTIALS, '"allow"')
     drop: MemberPatterns = key((), _DROP, '["password", "*_token", "internal_*"]')
@@ -40,7 +40,7 @@ class ServerOutput(Section):
 
 
 class ToolOutput(Section):
-    """[servers.<name>.tools.<name>.output]: the same for one tool; what is not set is as for its server."""
+    """[servers.<name>.tools.<name>.output]: the screens of one tool; unset values are those of its server."""
 
     credentials: Masking | None = key(None, "credentials in its results; replaces the server's value", '"allow"')
     drop: MemberPatterns = key((), "members that never leave; added to the server's", '["note"]')

@@ -168,10 +168,11 @@ class _Work:
             masked = known_credentials.masked(seen, self.kinds)
             clean = clean if masked is seen else masked
         for name, action in self._numbers.items():
-            clean = self._without_numbers(personal_numbers.KINDS[name], action, clean)
+            clean = self._without_numbers(name, action, clean)
         return clean
 
-    def _without_numbers(self, kind: personal_numbers.Kind, action: str, text: str) -> str:
+    def _without_numbers(self, name: str, action: str, text: str) -> str:
+        kind = personal_numbers.KINDS[name]
         if kind.anchor not in text:
             return text
         parts: list[str] = []
@@ -179,7 +180,7 @@ class _Work:
         for start, end in kind.find(text):
             if start < at:
                 continue
-            self._note(kind, action)
+            self._note(name, action)
             parts += (text[at:start], kind.mask(text[start:end]) if action == "mask" else "")
             at = end
         if not parts:
@@ -193,13 +194,14 @@ class _Work:
         if action is None or type(value) is not int or not personal_numbers.is_card(str(value)):
             return value
         kind = personal_numbers.KINDS["cards"]
-        self._note(kind, action)
+        self._note("cards", action)
         return kind.mask(str(value)) if action == "mask" else _GONE
 
-    def _note(self, kind: personal_numbers.Kind, action: str) -> None:
+    def _note(self, name: str, action: str) -> None:
+        kind = personal_numbers.KINDS[name].name
         if action == "refuse":
-            raise withheld(f"the result has an {kind.name}, and the settings refuse it", _ADVICE)
-        self.kinds.append(kind.name)
+            raise withheld(f"the result has personal data ({kind}), which output.{name} refuses", _ADVICE)
+        self.kinds.append(kind)
         self.has_dropped = self.has_dropped or action == "drop"
 
     def _named(self, value: Any) -> Any:

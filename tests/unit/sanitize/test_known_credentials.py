@@ -1,3 +1,5 @@
+"""Attack 85: credentials that mcpward does not know leave a result only if its settings allow them."""
+
 import base64
 import json
 import random
@@ -14,7 +16,7 @@ from mcpward.sanitize.redact import MASK, Redactor
 from mcpward.sanitize.screens import known_credentials
 from mcpward.sanitize.screens.credential_shapes import SHAPES
 from support.credentials import MAKERS, beside, credential, pem
-from support.harmless import harmless
+from support.harmless import ROOT, harmless
 
 KINDS = [shape.kind for shape in SHAPES]
 SUMMED = ("github-token", "npm-token", "mcpward-key")
@@ -39,8 +41,9 @@ def test_each_shape_has_the_page_that_describes_it(shape):
     assert all(len(anchor) >= 3 for anchor in shape.anchors)
 
 
-def test_there_is_an_example_of_each_shape():
+def test_there_is_an_example_of_each_shape_and_the_page_names_it():
     assert list(MAKERS) == KINDS
+    assert set(KINDS) <= set(re.findall(r"`([a-z-]+)`", (ROOT / "docs" / "secrets.md").read_text()))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -73,10 +76,11 @@ def test_a_wrong_checksum_is_no_credential(kind):
     assert known_credentials.masked(wrong, []) == wrong
 
 
-@pytest.mark.parametrize("header", ['{"typ":"JWT"}', "[1]", "not json", '{"alg":5}'])
+@pytest.mark.parametrize("header", ['{"typ":"JWT"}', '{"alg":5,"a":1}', '{"not json, "alg"'])
 def test_what_only_looks_like_a_jwt_is_none(header):
-    first = "eyJ" + base64.urlsafe_b64encode(header.encode() + b"x" * 12).decode().rstrip("=")
+    first = base64.urlsafe_b64encode(header.encode()).decode().rstrip("=")
     text = f"{first}.eyJzdWIiOiIxIn0.c2lnbmF0dXJlc2ln"
+    assert text.startswith("eyJ")
     assert known_credentials.masked(text, []) == text
 
 

@@ -27,7 +27,8 @@ _START_URL: Final = r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrtbf]))"
 _END: Final = r"(?![A-Za-z0-9])"
 _END_URL: Final = r"(?![A-Za-z0-9_-])"
 _DIGIT: Final = {letter: at for at, letter in enumerate(BASE62)}
-_PYPI: Final = (b"\x02\x01\x08pypi.org", b"\x02\x01\x0dtest.pypi.org")
+#: The head of a macaroon of version 2, with the length and the beginning of its location.
+_PYPI: Final = (b"\x02\x01\x08pypi", b"\x02\x01\x0dtest.pypi")
 #: Between the lines of a key: white space, what quotes it, and escape sequences.
 _BREAK: Final = r"""(?:[\s"',>|+]|\\+[nrt"])"""
 _decode: Final = msgspec.json.Decoder().decode
@@ -234,7 +235,7 @@ SHAPES: Final = (
     ),
     Shape(
         "pypi-token",
-        "https://pypi.org/help/#apitoken",
+        "https://packaging.python.org/en/latest/specifications/pypirc/",
         ("pypi-AgE",),
         r"pypi-(?P<macaroon>AgE[A-Za-z0-9_-]{64,})",
         _is_macaroon,

@@ -57,8 +57,8 @@ _SEPARATORS: Final = str.maketrans("", "", " \u00a0-")
 MASKED_EMAIL: Final = "redacted@email.invalid"
 
 
-class Kind(Struct, frozen=True):
-    """One kind of number: ``anchor`` stands in every text that has one, if anything does; ``find`` returns its places,
+class NumberForm(Struct, frozen=True):
+    """One form of numbers: ``anchor`` stands in every text that has one, if anything does; ``find`` returns its places,
     ``mask`` what is written instead.
     """
 
@@ -134,9 +134,9 @@ def _card_mask(number: str) -> str:
     return f"[card ending {number.translate(_SEPARATORS)[-4:]}]"
 
 
-KINDS: Final[Mapping[str, Kind]] = {
-    "cards": Kind("card number", "", cards, _card_mask),
-    "ibans": Kind("IBAN", "", ibans, lambda _: "[iban]"),
-    "emails": Kind("e-mail address", "@", emails, lambda _: MASKED_EMAIL),
+KINDS: Final[Mapping[str, NumberForm]] = {
+    "cards": NumberForm("card number", "", cards, _card_mask),
+    "ibans": NumberForm("IBAN", "", ibans, lambda _: "[iban]"),
+    "emails": NumberForm("e-mail address", "@", emails, lambda _: MASKED_EMAIL),
 }
 """By the name of the setting."""

@@ -37,11 +37,11 @@ def left_out(returns: Returns, names: NamePatterns, what: str, where: str) -> Le
     schema = returns.schema
     if schema is None or not names:
         return LeftOut(returns)
-    work = _Reduction(names)
+    work = _Reduction(names, schema.get("$defs", {}))
     reduced = work.schema(schema)
     if reduced == schema:
         return LeftOut(returns)
-    problems = [f"it tells its kinds apart by {name!r}" for name in work.discriminators]
+    problems = [f"it tells its kinds apart by {name!r}" for name in dict.fromkeys(work.discriminators)]
     if _is_emptied(schema, reduced):
         problems.append("nothing that it returns is left")
     if problems:
@@ -51,8 +51,9 @@ def left_out(returns: Returns, names: NamePatterns, what: str, where: str) -> Le
 
 
 class _Reduction:
-    def __init__(self, names: NamePatterns) -> None:
+    def __init__(self, names: NamePatterns, definitions: Mapping[str, Any]) -> None:
         self._drops = names.match
+        self._definitions = definitions
         self.discriminators: list[str] = []
 
     def schema(self, schema: Any) -> Any:
@@ -71,6 +72,8 @@ class _Reduction:
         if keyword in _BY_NAME and isinstance(part, dict):
             return {name: self.schema(inner) for name, inner in part.items()}
         if keyword in _LISTS and isinstance(part, list):
+            if keyword in {"anyOf", "oneOf"}:
+                self._note_discriminators(part)
             return [self.schema(inner) for inner in part]
         if keyword in _SINGLE:
             return self.schema(part)
@@ -80,9 +83,22 @@ class _Reduction:
             return {name: [one for one in needed if not self._drops(one)] for name, needed in part.items()}
         if keyword in _VALUES:
             return self._value(part)
-        if keyword == "discriminator" and isinstance(part, dict) and self._drops(part.get("propertyName")):
-            self.discriminators.append(str(part["propertyName"]))
         return part
+
+    def _note_discriminators(self, kinds: list[Any]) -> None:
+        """Note each dropped member that has one value of its own in each of several kinds."""
+        objects = [self._resolved(kind).get("properties", {}) for kind in kinds]
+        objects = [properties for properties in objects if properties]
+        for name in objects[0] if len(objects) > 1 else ():
+            if self._drops(name) and all("const" in properties.get(name, {}) for properties in objects):
+                self.discriminators.append(name)
+
+    def _resolved(self, schema: Any) -> Mapping[str, Any]:
+        if not isinstance(schema, dict):
+            return {}
+        reference = schema.get("$ref")
+        found = self._definitions.get(_name_of(reference), {}) if isinstance(reference, str) else schema
+        return found if isinstance(found, dict) else {}
 
     def _value(self, value: Any) -> Any:
         if isinstance(value, list):
@@ -98,8 +114,8 @@ class _Reduction:
             if keyword in schema and self.schema(schema[keyword]) != schema[keyword]:
                 for other in (keyword, "then", "else") if keyword == "if" else (keyword,):
                     reduced.pop(other, None)
-        # Of kinds without a discriminator, two may look the same now.
-        if "oneOf" in schema and "discriminator" not in schema and reduced["oneOf"] != schema["oneOf"]:
+        # Two kinds may look the same now.
+        if "oneOf" in schema and reduced["oneOf"] != schema["oneOf"]:
             choice = {"anyOf": reduced.pop("oneOf")}
             if "anyOf" in reduced:
                 reduced["allOf"] = [*reduced.get("allOf", ()), choice]
@@ -138,12 +154,13 @@ def _references(part: Any) -> Iterator[str]:
     if isinstance(part, dict):
         reference = part.get("$ref")
         if isinstance(reference, str):
-            yield reference.removeprefix("#/$defs/").replace("~1", "/").replace("~0", "~")
-        mapping = part.get("discriminator", {})
-        for target in mapping.get("mapping", {}).values() if isinstance(mapping, dict) else ():
-            yield str(target).removeprefix("#/$defs/")
+            yield _name_of(reference)
         for inner in part.values():
             yield from _references(inner)
     elif isinstance(part, list):
         for inner in part:
             yield from _references(inner)
+
+
+def _name_of(reference: str) -> str:
+    return reference.removeprefix("#/$defs/").replace("~1", "/").replace("~0", "~")
