@@ -42,6 +42,8 @@ KEPT = {
     ("operating.md", "The log has a line (`a worker died and was replaced`"): "tests/wire/test_operators_day.py",
     ("operating.md", "the log says so. A pair that is not right"): "tests/wire/test_tls.py",
     ("operating.md", "is not taken, which the log says too"): "tests/wire/test_tls.py",
+    ("secrets.md", "The record names kind and number under `detail`"): "tests/wire/test_outputs.py",
+    ("secrets.md", "`detail` in the record names the kind"): "tests/wire/test_outputs.py",
     ("reasons.md", "is `detail` in the record"): "tests/wire/test_refused_keys.py",
     ("reasons.md", "is in the log as well"): "tests/wire/test_refused_keys.py",
     ("reasons.md", "The record has the first five of an address"): "tests/unit/traffic/test_aggregation.py",
