@@ -284,7 +284,7 @@ def test_attack_85_no_tool_gives_a_canary_away_in_any_disguise(caged: Ward):
         for at, canary in enumerate(CANARIES):
             said = caller.call(TELLING[at % len(TELLING)], at=at)
             assert said.startswith(b"HTTP/1.1 200")
-            assert not leaks(said, [canary]), (canary.name, said[:3000])
+            assert not searched(said), (canary.name, said[:3000])
 
 
 def test_attack_85_no_notification_resource_or_prompt_gives_a_canary_away(caged: Ward):

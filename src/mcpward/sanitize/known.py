@@ -17,7 +17,16 @@ from mcpward.sanitize.forms import aligned_base64, as_json, encoded_forms, spell
 from mcpward.sanitize.matcher import FEW, Matcher
 from mcpward.sanitize.own_words import is_own
 from mcpward.sanitize.parts import parts
-from mcpward.sanitize.views import bare_of_blanks, decodings, folded, of_utf16, plainest, skeleton, unescapings
+from mcpward.sanitize.views import (
+    bare_of_blanks,
+    decodings,
+    folded,
+    of_utf16,
+    plainest,
+    skeleton,
+    skeleton_of,
+    unescapings,
+)
 
 #: Bytes that one character of a secret takes at most: "&#x0061;", and what is passed over between two.
 _WIDTH: Final = 12
@@ -105,7 +114,7 @@ class Known:
                 always |= of_part
                 broken |= of_broken
             if len(found) > 1:
-                always.add(beginning(utf8(found[0])))
+                always.update(beginning(utf8(spelling)) for spelling in spellings(found[0]))
         if len(always) + len(broken) > FEW:
             always |= broken  # one automaton searches for more at the same cost
         plain = {anchor for anchor in always if anchor.isascii()}
@@ -145,7 +154,7 @@ class Known:
         for one in {text, plainest(text)}:
             yield encoded, bare_of_blanks(one.encode("ascii", "replace"))
             for decoded in decodings(one):
-                yield ascii_only, decoded.lower()
+                yield ascii_only, skeleton_of(decoded)
                 if other:
                     yield other, folded(decoded.decode("utf-8", "surrogateescape"))
                     if b"\0" in decoded:

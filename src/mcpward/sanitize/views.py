@@ -47,6 +47,11 @@ def skeleton(text: str) -> bytes:
     return text.encode("ascii", "ignore").translate(_LOWER, CONTROLS)
 
 
+def skeleton_of(data: bytes) -> bytes:
+    """Return what was decoded in lower case and without controls: of UTF-16, its ASCII."""
+    return data.translate(_LOWER, CONTROLS)
+
+
 def folded(text: str) -> bytes:
     """Return ``text`` without marks and invisible characters, in one case: for secrets beyond ASCII."""
     text = _MARKS.sub("", unicodedata.normalize("NFKD", bare(text))).casefold()
@@ -93,15 +98,13 @@ def plainest(text: str) -> str:
 def decodings(text: str) -> Iterator[bytes]:
     """Yield what the runs of hexadecimal, base64 and base32 digits in ``text`` say, at every alignment.
 
-    Blanks and line ends within a run are passed over. What is UTF-16 is yielded without its zeros, too.
+    Blanks and line ends within a run are passed over.
     """
     data = text.encode("ascii", "replace")
     tight = bare_of_blanks(data)
     for decoded in (_of_hex(data.translate(None, _SEPARATORS)), _of_base64(tight), _of_base32(tight)):
         if decoded:
             yield decoded
-            if b"\0" in decoded:
-                yield decoded.translate(None, b"\0")
 
 
 def _growing(views: dict[str, int]) -> Iterator[tuple[str, int]]:
