@@ -196,8 +196,7 @@ async def fill_vault(folder: Path) -> None:
         settings = load(Path("mcpward.toml"), {})
     settings = settings.model_copy(update={"site": settings.site.model_copy(update={"data": folder / ".mcpward"})})
     async with open_site(settings) as site:
-        for canary in IN_VAULT:
-            await site.vault.set("demo", canary.name, Secret(canary.value, canary.name))
+        await site.vault.set_all({("demo", one.name): Secret(one.value, one.name) for one in IN_VAULT})
 
 
 @pytest.fixture(scope="module")
