@@ -162,6 +162,7 @@ def test_many_hits_and_escapes_in_a_large_text_take_no_quadratic_time():
 
 
 @given(secret=secrets)
+@example(secret="0000\x080")
 def test_every_form_is_found_where_json_writes_it_in_a_text(secret):
     redacts = redactor(secret)
     assume(not redacts.weak)

@@ -12,7 +12,7 @@ NAMES = (
     "Audio", "Caller", "Changed", "ConstraintViolated", "Context", "Database", "DatabaseFailed", "DateRange",
     "Elicit", "ElicitUrl", "Elicited", "EmbeddedResource", "ExchangeRefused", "ExchangeUnavailable", "Header",
     "Icon", "Image", "Limit", "Message", "Root", "Roots", "Sample", "Sampled", "Server", "Text", "Titles",
-    "ToolError", "ToolResult", "ToolUse", "ToolUsed", "UniqueViolated", "env",
+    "ToolError", "ToolResult", "ToolUse", "ToolUsed", "UniqueViolated", "env", "http", "run",
 )  # fmt: skip
 
 
@@ -26,5 +26,5 @@ def test_what_is_exported_type_checkers_see_too():
     tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
     typed = next(node for node in tree.body if isinstance(node, ast.If))
     seen = {name.name for line in typed.body if isinstance(line, ast.ImportFrom) for name in line.names}
-    assert seen == set(mcpward._HOMES) == set(mcpward.__all__) - {"__version__"}
+    assert seen == {*mcpward._HOMES, *mcpward._MODULES} == set(mcpward.__all__) - {"__version__"}
     assert set(NAMES) <= seen
