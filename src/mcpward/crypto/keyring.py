@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from mcpward.core.errors import Finding, Misconfigured
+from mcpward.core.secret import Secret
 from mcpward.crypto.keyfile import read_mounted, read_or_create
 
 KEY_BYTES: Final = 32
@@ -45,6 +46,10 @@ class KeyRing:
 
     def __repr__(self) -> str:
         return f"KeyRing(ids={self.ids!r})"
+
+    def secrets(self) -> list[Secret]:
+        """Return the keys as they are written in files and variables, to be kept out of all that leaves."""
+        return [Secret(urlsafe_b64encode(root).rstrip(b"=").decode("ascii"), "the master key") for root in self._roots]
 
     def derive(self, purpose: str) -> bytes:
         """Return the newest key's 32 bytes for ``purpose``; other purposes have unrelated bytes."""

@@ -98,6 +98,7 @@ def _with_port(host: str) -> str:
 
 def _parts(outgoing: OutgoingRequest) -> Iterator[tuple[str, bytes]]:
     """Return every part that a tool has a say in; with the header's name, or "" for URL, names and body."""
+    yield "", outgoing.method.encode()
     yield "", outgoing.url.target.encode()
     for name, value in outgoing.headers:
         yield "", name.encode()
@@ -121,11 +122,15 @@ def _spellings(data: bytes) -> Iterator[bytes]:
 
 
 def _forms(value: str) -> set[bytes]:
-    """Return a value raw, as JSON spells it, and in base64 at each of the three offsets."""
-    raw = value.encode()
-    forms = {raw, _encode(value)[1:-1]}
-    for offset, skipped in ((0, 0), (1, 2), (2, 3)):
-        encoded = base64.b64encode(bytes(offset) + raw).rstrip(b"=")
-        shared = 1 if (offset + len(raw)) % 3 else 0  # the last character depends on the next byte
-        forms.add(encoded[skipped : len(encoded) - shared])
+    """Return a value raw, in lower case as names of headers are, with CRLF, as JSON spells it, and in base64 at each of
+    the three offsets; blanks around it are left out.
+    """
+    forms: set[bytes] = set()
+    for text in {value.strip() or value, value.strip().replace("\r\n", "\n").replace("\n", "\r\n") or value}:
+        raw = text.encode()
+        forms |= {raw, raw.lower(), _encode(text)[1:-1]}
+        for offset, skipped in ((0, 0), (1, 2), (2, 3)):
+            encoded = base64.b64encode(bytes(offset) + raw).rstrip(b"=")
+            shared = 1 if (offset + len(raw)) % 3 else 0  # the last character depends on the next byte
+            forms.add(encoded[skipped : len(encoded) - shared])
     return forms

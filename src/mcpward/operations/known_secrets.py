@@ -28,7 +28,8 @@ ByServer = Mapping[str, Mapping[str, Secret]]
 
 class Secrets:
     """Provides the current redactor. ``vault`` holds each server's own secrets, ``shown`` are those that mcpward shows
-    to identity providers, ``kept`` are earlier versions in their grace period.
+    to identity providers, ``kept`` are more that must not leave: earlier versions in
+    their grace period, the master key.
 
     A secret that was just handed out is looked for from the next text on: by a small redactor of the new ones, at once.
     One of them all takes its place when it is made; if that takes long, a thread makes it.
@@ -46,15 +47,19 @@ class Secrets:
         self._lock = Lock()
         self._version = -1
         self._values: dict[tuple[str, str], Secret] = {}
+        self._untold: list[tuple[str, str]] = []
         self._is_merging = False
-        self._redactor = Redactor(self._new(self._fixed))
+        self._redactor = Redactor(())
+        self._look_for(self._fixed)
         self.redactor()
+        self._tell()
 
     def redactor(self) -> Redactor:
         """Return the redactor of all secrets known at this moment."""
         if env.version != self._version:
             with self._lock:
                 self._follow()
+            self._tell()
         return self._redactor
 
     def text(self, text: str) -> str:
@@ -78,27 +83,33 @@ class Secrets:
         return self.redactor().json(data)
 
     def _follow(self) -> None:
-        """Look for what ``env`` gave out since the last time."""
+        """Look for what ``env`` gave out since the last time. If that fails, the next text tries again: none leaves."""
         version = env.version
-        new = self._new(env.handed_out())
-        if new:
-            if len(self._values) <= _QUICK:
-                self._redactor = Redactor(self._values.values())
-            else:
-                self._redactor = self._redactor.with_more(new)
-                self._merge()
+        self._look_for(env.handed_out())
         self._version = version
 
-    def _new(self, secrets: Iterable[Secret]) -> list[Secret]:
-        """Return those of ``secrets`` whose values are not looked for yet, and report weak ones."""
+    def _look_for(self, secrets: Iterable[Secret]) -> None:
         # A value that is renewed in place is another: what is kept is a secret of its own.
-        values = {(secret.name, value_of(secret)) for secret in secrets} - self._values.keys()
-        new = {(name, value): Secret(value, name) for name, value in values}
+        given = {(secret.name, value_of(secret)) for secret in secrets} - self._values.keys()
+        new = {(name, value): Secret(value, name) for name, value in given}
+        if not new:
+            return
+        if len(self._values) + len(new) <= _QUICK or not self._values:
+            redactor = Redactor([*self._values.values(), *new.values()])
+        else:
+            redactor = self._redactor.with_more(new.values())
         self._values |= new
-        for name, value in sorted(values):
+        self._redactor = redactor
+        self._untold += sorted(given)
+        self._merge()
+
+    def _tell(self) -> None:
+        """Report weak secrets. Without the lock: the log's lines are redacted, too, so this comes here again."""
+        with self._lock:
+            told, self._untold = self._untold, []
+        for name, value in told:
             if (problem := why_weak(value)) is not None:
                 _log.warning("the secret %s %s", name, problem)
-        return list(new.values())
 
     def _merge(self) -> None:
         """Make one redactor of several on a thread of its own, once these are many."""
@@ -107,10 +118,12 @@ class Secrets:
             Thread(target=self._merged, args=(dict(self._values),), name="redactor", daemon=True).start()
 
     def _merged(self, values: Mapping[tuple[str, str], Secret]) -> None:
-        redactor = Redactor(values.values())
-        with self._lock:
-            since = [secret for key, secret in self._values.items() if key not in values]
-            self._redactor = redactor.with_more(since) if since else redactor
+        try:
+            redactor = Redactor(values.values())
+            with self._lock:
+                since = [secret for key, secret in self._values.items() if key not in values]
+                self._redactor = redactor.with_more(since) if since else redactor
+        finally:
             self._is_merging = False
 
 

@@ -87,16 +87,18 @@ def require_header(name: str) -> None:
         raise Invalid(f"{name!r} is no name of a header", "write one such as X-API-Key")
 
 
-async def set_secret(site: Site, server: str, name: str, value: Secret, grace_s: float = GRACE_S) -> int:
-    """Keep a secret, with the hosts that it is bound to, and return the number of its version. Workers use it within a
-    second. The version before is kept for ``grace_s``.
+async def set_secret(
+    site: Site, server: str, name: str, value: Secret, grace_s: float = GRACE_S, *, keeps_binding: bool = True
+) -> VaultEntry:
+    """Keep a secret, and return its new version. Workers use it within a second. The version before is kept for
+    ``grace_s``. A value without hosts keeps those of that version, unless ``keeps_binding`` is False.
 
     Raises:
         Invalid: as :func:`require_secret_name` and :func:`require_value`.
     """
     require_secret_name(name)
     require_value(name, value)
-    return await site.vault.set(server, name, value, grace_s)
+    return await site.vault.set(server, name, value, grace_s, keeps_binding=keeps_binding)
 
 
 async def import_secrets(site: Site, server: str, values: Mapping[str, Secret], grace_s: float = GRACE_S) -> int:
@@ -108,9 +110,7 @@ async def import_secrets(site: Site, server: str, values: Mapping[str, Secret], 
     for name, value in values.items():
         require_secret_name(name)
         require_value(name, value)
-    kept = await site.vault.load_all(server)
-    bound = {(server, name): _bound_as(kept.get(name), value) for name, value in values.items()}
-    return await site.vault.set_all(bound, grace_s)
+    return await site.vault.set_all({(server, name): value for name, value in values.items()}, grace_s)
 
 
 async def list_secrets(site: Site, server: str) -> Sequence[KeptSecret]:
@@ -167,13 +167,6 @@ def is_near_bound(entries: Sequence[VaultEntry]) -> bool:
     return max((one.revision for one in entries), default=0) >= MOST_SEALS
 
 
-def _bound_as(kept: Secret | None, value: Secret) -> Secret:
-    """Return a new value that may go where the one before was allowed to go, and nowhere else."""
-    if kept is None:
-        return value
-    return Secret(value_of(value), value.name, hosts=kept.hosts, header=kept.header, is_http_only=kept.is_http_only)
-
-
 def _bound_host(text: str) -> str:
     host, colon, port = text.strip().rpartition(":") if text.count(":") == 1 else (text.strip(), "", "")
     bare = host.removeprefix("[").removesuffix("]")
@@ -181,6 +174,8 @@ def _bound_host(text: str) -> str:
         read = str(read_host(bare))
     except EgressRefused:
         raise Invalid(f"{text!r} is no host", "write api.example.com, or api.example.com:8443; no URL") from None
+    if ":" in read:
+        raise Invalid(f"{text!r} is an IPv6 address", "bind the secret to a name, such as api.example.com")
     if colon and not (_PORT.fullmatch(port) and int(port) <= 0xFFFF):
         raise Invalid(f"{text!r} has no valid port", "write api.example.com:8443")
     return f"{read}:{port}" if colon and port != "443" else read

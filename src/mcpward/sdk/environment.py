@@ -123,7 +123,7 @@ class Environment:
         if kept is not None:
             where = "in the vault" if kept.kept is not None else "in a file"
             raise AuthoringError(f"{name} is a secret {where}: read it as env.{name}", str(author_place()))
-        value = os.environ.get(name, "")
+        value = "" if _is_own(name) else os.environ.get(name, "")
         if value and _has_password(value):
             raise AuthoringError(f"{name} contains a password, so it is a secret: env.{name}", str(author_place()))
         if value:

@@ -196,7 +196,6 @@ class _Child(asyncio.SubprocessProtocol):
 def _words(argv: Any) -> list[str]:
     if isinstance(argv, str | bytes | Secret) or not isinstance(argv, Sequence) or not argv:
         raise _Misuse("argv is not a list", 'pass a list, as in run(["pg_dump", "--schema-only", "shop"])')
-    bound = [(one.name, value) for one in bindings() for value in one.values]
     for word in argv:
         if isinstance(word, Secret):
             raise _Misuse(
@@ -204,10 +203,14 @@ def _words(argv: Any) -> list[str]:
             )
         if not isinstance(word, str) or "\0" in word:
             raise _Misuse(f"an argument is {type(word).__name__}, not a text without NUL", "pass str(…)")
-        for name, value in bound:
-            if value and value in word:
-                raise _Misuse(f"the secret {name} is bound to hosts, and an argument contains it", "use mcpward.http")
+        _require_unbound(word, "an argument")
     return list(argv)
+
+
+def _require_unbound(text: str, what: str) -> None:
+    for one in bindings():
+        if any(value and value in text for value in one.values):
+            raise _Misuse(f"the secret {one.name} is bound to hosts, and {what} contains it", "use mcpward.http")
 
 
 def _given(env: Mapping[Any, Any]) -> dict[str, str]:
@@ -218,7 +221,10 @@ def _given(env: Mapping[Any, Any]) -> dict[str, str]:
 
 
 def _data(value: Any) -> bytes:
-    return value if isinstance(value, bytes) else _revealed(value, "input").encode()
+    if isinstance(value, bytes):
+        _require_unbound(value.decode("utf-8", "replace"), "input")
+        return value
+    return _revealed(value, "input").encode("utf-8", "surrogateescape")
 
 
 def _revealed(value: Any, what: str) -> str:
@@ -226,6 +232,8 @@ def _revealed(value: Any, what: str) -> str:
         if value.hosts or value.is_http_only:
             raise _Misuse(f"the secret {value.name} is for HTTP only, or bound to hosts", "use mcpward.http")
         value = value.reveal()
+    elif isinstance(value, str):
+        _require_unbound(value, what)
     if not isinstance(value, str) or (what != "input" and "\0" in value):
         raise _Misuse(f"{what} is {type(value).__name__}, not a text or a secret", "pass str(…), or a secret of env")
     return value

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 from msgspec import json
 from msgspec.structs import asdict
@@ -14,6 +14,8 @@ from mcpward.storage.tables import VAULT
 from mcpward.vault.vault_entry import SECRET, VaultEntry
 
 _Row = dict[str, Any]
+#: 9999-12-31: the last moment that can be written as a date.
+_LAST: Final = 253_402_300_799.0
 _words = json.Decoder(tuple[str, ...]).decode
 
 
@@ -93,5 +95,11 @@ def _entry(row: Mapping[str, Any]) -> VaultEntry:
     fields = dict(row)
     fields["hosts"] = _words(fields["hosts"])
     fields["is_http_only"] = bool(fields["is_http_only"])
+    fields["last_used_at"] = _moment(fields["last_used_at"])
     fields["blob"], fields["wrapped"] = bytes(fields["blob"]), bytes(fields["wrapped"])
     return VaultEntry(**fields)
+
+
+def _moment(value: Any) -> float | None:
+    """Return a time of last use, which no code covers: whoever writes the database may have put anything there."""
+    return value if isinstance(value, float) and 0.0 <= value < _LAST else None

@@ -73,28 +73,32 @@ class Vault:
         self._site = site
         self._clock = clock
 
-    async def set(self, server: str, name: str, value: Secret, grace_s: float = GRACE_S) -> int:
-        """Keep ``value``, with its hosts, for ``server`` under ``name``. Return the number of the version.
+    async def set(
+        self, server: str, name: str, value: Secret, grace_s: float = GRACE_S, *, keeps_binding: bool = True
+    ) -> VaultEntry:
+        """Keep ``value`` for ``server`` under ``name``. Return the new version.
 
-        The version before is kept for ``grace_s``.
+        The version before is kept for ``grace_s``. A value without hosts goes where that one was allowed to go, and
+        nowhere else, unless ``keeps_binding`` is False.
         """
         async with self.table.changing() as changes:
-            return await self._put(changes, server, name, value, grace_s)
+            bound = _bound_as(_current(changes, server, name), value) if keeps_binding else value
+            return await self._put(changes, server, name, bound, grace_s)
 
     async def set_all(self, values: Mapping[tuple[str, str], Secret], grace_s: float = GRACE_S) -> int:
         """Keep several secrets, by server and name, all or none. Return how many differ from what was kept: the others
-        get no new version.
+        get no new version. One without hosts goes where the version before was allowed to go.
 
         Raises :class:`Misconfigured` if what is kept under one of the names cannot be opened.
         """
         changed = 0
         async with self.table.changing() as changes:
             keys = await self._with_active(changes)
-            current = {(one.server, one.name): one for one in changes.entries if one.kind == SECRET and one.is_current}
             for (server, name), value in values.items():
-                kept = self._opened(keys, current[server, name]) if (server, name) in current else None
-                if kept is None or not is_same(kept, value):
-                    await self._put(changes, server, name, value, grace_s)
+                current = _current(changes, server, name)
+                bound = _bound_as(current, value)
+                if current is None or not is_same(self._opened(keys, current), bound):
+                    await self._put(changes, server, name, bound, grace_s)
                     changed += 1
         return changed
 
@@ -111,7 +115,7 @@ class Vault:
             earlier = max(kept, key=lambda one: one.version)
             value = self._opened(self._keys(changes.entries), earlier)
             await changes.remove(earlier)
-            return await self._put(changes, server, name, value, grace_s)
+            return (await self._put(changes, server, name, value, grace_s)).version
 
     async def load_all(self, server: str) -> dict[str, Secret]:
         """Return the present version of every secret of ``server`` by name. Raises as :meth:`open_all`."""
@@ -123,18 +127,28 @@ class Vault:
         Raises :class:`Misconfigured`, naming every one that cannot be opened: it was changed, moved, or sealed with
         a master key that is gone.
         """
+        found, findings = self.open_each(entries, servers)
+        if findings:
+            raise Misconfigured([finding for of_place in findings.values() for finding in of_place])
+        return found
+
+    def open_each(
+        self, entries: Sequence[VaultEntry], servers: Sequence[str]
+    ) -> tuple[dict[str, dict[str, Secret]], dict[tuple[str, str], list[Finding]]]:
+        """Return the present versions by server and name, and what is wrong with those that cannot be opened.
+
+        Raises :class:`Misconfigured` if a key of the vault cannot be opened.
+        """
         keys = self._keys(entries)
         found: dict[str, dict[str, Secret]] = {server: {} for server in servers}
-        findings: list[Finding] = []
+        findings: dict[tuple[str, str], list[Finding]] = {}
         for entry in entries:
             if entry.kind == SECRET and entry.is_current and entry.server in found:
                 try:
                     found[entry.server][entry.name] = self._opened(keys, entry)
                 except Misconfigured as wrong:
-                    findings += wrong.findings
-        if findings:
-            raise Misconfigured(findings)
-        return found
+                    findings[entry.server, entry.name] = list(wrong.findings)
+        return found, findings
 
     async def load_kept(self) -> list[Secret]:
         """Return the versions that were replaced and are still kept: their values must not leave either."""
@@ -150,7 +164,7 @@ class Vault:
         both servers have; nothing was changed then.
         """
         async with self.table.changing() as changes:
-            keys = self._keys(changes.entries)
+            keys = await self._with_active(changes)
             mine = [one for one in changes.entries if one.kind == SECRET and one.server == old]
             taken = {one.name for one in changes.entries if one.kind == SECRET and one.server == new}
             for entry in mine:
@@ -239,7 +253,7 @@ class Vault:
                         raise _lost(entry) from None
                     await changes.put(replace(entry, key_id=keys.active, wrapped=keys.wrap(data_key, place)))
 
-    async def _put(self, changes: VaultChanges, server: str, name: str, value: Secret, grace_s: float) -> int:
+    async def _put(self, changes: VaultChanges, server: str, name: str, value: Secret, grace_s: float) -> VaultEntry:
         keys = await self._with_active(changes)
         mine = [one for one in changes.entries if one.is_of(server, name)]
         version = max((one.version for one in mine), default=0) + 1
@@ -260,9 +274,10 @@ class Vault:
             hosts=value.hosts,
             header=value.header,
             is_http_only=value.is_http_only,
+            last_used_at=max((one.last_used_at for one in mine if one.last_used_at is not None), default=None),
         )
         await changes.put(self._sealed(keys, new, value))
-        return version
+        return new
 
     async def _with_active(self, changes: VaultChanges) -> WrappingKeys:
         keys = self._keys(changes.entries)
@@ -307,6 +322,19 @@ class Rotation:
 
     def __init__(self, key_id: str, count: int, *, is_resumed: bool) -> None:
         self.key_id, self.count, self.is_resumed = key_id, count, is_resumed
+
+
+def _current(changes: VaultChanges, server: str, name: str) -> VaultEntry | None:
+    return next((one for one in changes.entries if one.is_of(server, name) and one.is_current), None)
+
+
+def _bound_as(current: VaultEntry | None, value: Secret) -> Secret:
+    """Return a new value that may go where the one before was allowed to go, if it has no hosts of its own."""
+    if current is None or value.hosts:
+        return value
+    return Secret(
+        value_of(value), value.name, hosts=current.hosts, header=current.header, is_http_only=current.is_http_only
+    )
 
 
 def is_same(one: Secret, other: Secret) -> bool:

@@ -49,6 +49,7 @@ class VaultFollower:
         self._used = used
         self._clock = clock
         self._entries: dict[str, VaultEntry] = {}
+        self._is_behind = False
         self._reads = Retry(_tell, lambda: _log.warning("the vault can be read again"), cause_of=str)
         self._turns = 0
         self._stopping = asyncio.Event()
@@ -69,12 +70,22 @@ class VaultFollower:
     async def poll(self) -> None:
         """Hand on what has changed. Raises what the store raises, and :class:`Misconfigured` for what does not open."""
         is_whole, rows = await self._source.news()
-        if not rows and not is_whole:
+        if not rows and not is_whole and not self._is_behind:
             return
         if is_whole:
             self._entries.clear()
         self._entries |= {row.id: row for row in rows}
-        present = self._vault.open_all(list(self._entries.values()), list(self._known))
+        self._is_behind = True  # until all of it was handed on
+        present, findings = self._vault.open_each(list(self._entries.values()), list(self._known))
+        for server, name in findings:  # the others are renewed, and this one stays as it was
+            if name in self._known[server]:
+                present[server][name] = self._known[server][name]
+        self._hand_on(present)
+        if findings:
+            raise Misconfigured([finding for of_place in findings.values() for finding in of_place])
+        self._is_behind = False
+
+    def _hand_on(self, present: ByServer) -> None:
         for server, secrets in present.items():
             known = self._known[server]
             for name in known.keys() - secrets.keys():
@@ -82,7 +93,7 @@ class VaultFollower:
             for name, secret in secrets.items():
                 if name not in known or not is_same(known[name], secret):
                     self._renew(server, name, secret)
-            self._known[server] = secrets
+            self._known[server] = dict(secrets)
 
     async def _turn(self) -> None:
         await self._reads.attempt(self.poll)

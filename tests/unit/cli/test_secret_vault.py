@@ -53,7 +53,17 @@ def test_hosts_have_one_spelling(orders):
 
 @pytest.mark.parametrize(
     "host",
-    ["https://api.stripe.com", "api.stripe.com/v1", "u@h", "*.example.com", "h:0", "h:99999", "a..b", ""],
+    [
+        "https://api.stripe.com",
+        "api.stripe.com/v1",
+        "u@h",
+        "*.example.com",
+        "h:0",
+        "h:99999",
+        "a..b",
+        "2001:db8::1",
+        "",
+    ],
 )
 def test_what_is_no_host_is_refused(orders, host):
     said = orders("set", "KEY", "--host", host, stdin=VALUE)
@@ -65,6 +75,18 @@ def test_what_only_bound_secrets_have_needs_a_host(orders):
     assert orders("set", "KEY", "--http-only", stdin=VALUE).code == 2
     assert orders("set", "KEY", "--header", "X-Key", stdin=VALUE).code == 2
     assert orders("set", "KEY", "--host", "a.example", "--header", "X Key", stdin=VALUE).code == 2
+
+
+def test_a_new_value_stays_bound_until_an_operator_ends_that(orders):
+    orders("set", "KEY", "--host", "a.example", "--header", "X-Key", "--http-only", stdin="first-value-1")
+    said = orders("set", "KEY", "--json", stdin="second-value-2")
+    assert said.json["hosts"] == ["a.example"]
+    assert "it stays bound to a.example; --any-host ends that" in said.err
+    told = listed(orders)["KEY"]
+    assert (told["hosts"], told["header"], told["http_only"]) == (["a.example"], "x-key", True)
+    assert orders("set", "KEY", "--any-host", "--host", "b.example", stdin="x").code == 2
+    orders("set", "KEY", "--any-host", stdin="third-value-3")
+    assert (listed(orders)["KEY"]["hosts"], listed(orders)["KEY"]["http_only"]) == ([], False)
 
 
 def test_what_is_trimmed_is_said(orders):

@@ -1,6 +1,7 @@
 """Attack 85: a secret that was just handed out is masked at once, however many are known already."""
 
 import logging
+from threading import Thread
 
 import pytest
 
@@ -49,3 +50,34 @@ def test_a_weak_secret_is_told_once_with_its_reason(caplog):
         "the secret SHORT has fewer than 8 characters: it can be guessed"
     ]
     assert "hunter2" not in caplog.text
+
+
+def test_a_weak_secret_that_comes_while_the_log_is_redacted_stops_nothing(monkeypatch, capsys):
+    """The warning is a line of the log, which is redacted by what is being made."""
+    secrets = Secrets(Settings(), many(3))
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.addFilter(lambda record: bool(secrets.text(record.getMessage())))
+    logger = logging.getLogger("mcpward.secrets")
+    logger.addHandler(handler)
+    try:
+        monkeypatch.setenv("WEAK_ONE", "eu1")
+        assert env.find("WEAK_ONE")
+        asking = Thread(target=secrets.redactor, daemon=True)
+        asking.start()
+        asking.join(10)
+        assert not asking.is_alive()
+    finally:
+        logger.removeHandler(handler)
+
+
+def test_after_a_failure_no_text_leaves_until_the_new_secrets_are_known(monkeypatch):
+    secrets = Secrets(Settings(), many(3))
+    monkeypatch.setenv("FRAGILE", "fragile-value-71-Zx")
+    assert env.find("FRAGILE")
+    with monkeypatch.context() as broken:
+        broken.setattr("mcpward.operations.known_secrets.Redactor", lambda *_: 1 / 0)
+        for _ in range(2):
+            with pytest.raises(ZeroDivisionError):
+                secrets.text("fragile-value-71-Zx")
+    assert secrets.text("fragile-value-71-Zx") == "[redacted]"

@@ -16,7 +16,7 @@ from mcpward import Database, ToolError
 from mcpward.core.secret import Secret
 from mcpward.core.work import Work, current
 from mcpward.sdk.database.statement_timeout import within
-from mcpward.sdk.errors import DatabaseFailed, StatementRefused
+from mcpward.sdk.errors import DatabaseFailed, DatabaseMisuse, StatementRefused
 from support.back import Letterbox
 from support.waiting import soon
 
@@ -340,3 +340,14 @@ async def test_a_relative_path_starts_at_the_authors_file_wherever_it_is_run(tmp
         await db.close()
     with pytest.raises(DatabaseFailed, match=f"there is no database file {tmp_path / 'author' / 'gone.db'}"):
         await module.at("sqlite:///gone.db").query("SELECT 1")
+
+
+async def test_a_secret_that_is_bound_to_hosts_is_for_http_alone(tmp_path):
+    bound = Secret(f"sqlite:///{tmp_path}/a.db", "DB_URL", hosts=["api.example.com"])
+    with pytest.raises(DatabaseMisuse, match="DB_URL is bound to hosts"):
+        Database(bound)
+    sqlite3.connect(tmp_path / "a.db").close()
+    database = Database(f"sqlite:///{tmp_path}/a.db")
+    with pytest.raises(StatementRefused, match="bound to hosts"):
+        await database.query("SELECT :key AS key", key=Secret("value-71", "KEY", hosts=["api.example.com"]))
+    await database.close()

@@ -80,6 +80,17 @@ async def test_a_secret_where_others_see_it_is_refused(argv: Any, given: dict[st
     assert str(HERE) in wrong.value.where
 
 
+@pytest.mark.parametrize("where", ["env", "input", "bytes"])
+async def test_a_revealed_value_of_a_bound_secret_is_found_in_what_a_program_gets(where) -> None:
+    bound = Secret("yet-another-s3cr3t", "BOUND", hosts=["a.example"])
+    text = f"it is {bound.reveal()}"
+    given: dict[str, Any] = {"env": {"A": text}} if where == "env" else {"input": text}
+    if where == "bytes":
+        given = {"input": text.encode()}
+    with pytest.raises(AuthoringError, match="BOUND is bound to hosts"):
+        await run(["cat"], **given)
+
+
 async def test_a_revealed_value_of_a_bound_secret_is_found_in_an_argument() -> None:
     bound = Secret("another-s3cr3t", "BOUND", hosts=["a.example"])
     with pytest.raises(AuthoringError, match="BOUND is bound to hosts"):

@@ -270,6 +270,11 @@ def _read(url: Any) -> Secret:
         hint = "write Database(env.SHOP_DATABASE_URL), and set it: mcpward secret set SHOP_DATABASE_URL"
         raise DatabaseMisuse(f"Database: the URL is {type(url).__name__}, not a text or a secret", hint=hint)
     secret = url if isinstance(url, Secret) else Secret(url)
+    if secret.hosts:
+        hint = f"set it without --host: mcpward secret set {secret.name} --any-host"
+        raise DatabaseMisuse(
+            f"Database: the secret {secret.name} is bound to hosts, so only mcpward.http sends it", hint=hint
+        )
     if _MASKED in secret.reveal():  # what a secret of env prints as
         hint = "keep the whole URL as one secret, and write Database(env.SHOP_DATABASE_URL)"
         raise DatabaseMisuse("Database: the URL contains ***, because a secret does not print its value", hint=hint)

@@ -30,6 +30,10 @@ def bindable(name: str, value: Any, driver: str) -> Any:
     if isinstance(value, Enum):
         return bindable(name, value.value, driver)
     if isinstance(value, Secret):
+        if value.hosts:
+            raise StatementRefused(
+                f"the parameter :{name} is a secret that is bound to hosts, so only mcpward.http sends it"
+            )
         return value.reveal()
     if isinstance(value, date | Decimal | UUID):
         is_text = driver == "sqlite" or (driver in MYSQL and isinstance(value, datetime | UUID))

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from mcpward.core.secret import Secret, used_value_of
 from mcpward.egress.outgoing import OutgoingRequest, Use, read_header, require_method
 from mcpward.egress.url import parse
+from mcpward.sdk.errors import MissingSecret
 
 Text: TypeAlias = str | Secret
 #: Values are texts, numbers, secrets, None, or lists of them.
@@ -64,6 +65,8 @@ class Composer:
 
     def _text(self, value: Any, what: str, header: str = "") -> str:
         if isinstance(value, Secret):
+            if not value.has_value:  # an empty credential is none, and would be sent as one
+                raise MissingSecret(value.name)
             self.uses.append(Use(value, header))
             return used_value_of(value)
         if isinstance(value, str):
