@@ -20,7 +20,8 @@ from mcpward.storage.mark import Standing
 from mcpward.storage.tables import REVISIONS
 
 R = TypeVar("R")
-_TRIES: Final = 5
+#: Each takes milliseconds: under a storm of changes one of them is between two of these.
+_TRIES: Final = 20
 _Row = dict[str, Any]
 
 

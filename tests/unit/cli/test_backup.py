@@ -106,7 +106,7 @@ def test_a_site_is_restored_on_another_machine_with_its_master_key(cli, site, fi
     assert "mcpward store accept-older" in refused.err
     assert cli("store", "accept-older", "--yes").code == 0
     assert cli("key", "show", filled, "--json").json["state"] == "live"
-    assert cli("secret", "list", "--server", "orders").out == "TOKEN\n"
+    assert [one["name"] for one in cli("secret", "list", "--server", "orders", "--json").json] == ["TOKEN"]
     assert cli("log", "verify").code == 0
     assert cli("store", "accept-older").code == 1
 
