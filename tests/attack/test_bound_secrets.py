@@ -306,7 +306,7 @@ async def test_attack_80_a_redirect_takes_no_credential_along(contexts, status: 
         }[where]  # fmt: skip
         here.api.answer = leading(target, status)
         key, free = here.key, Secret("free-Canary-0815", "FREE")
-        for headers in (bearer(key), {"X-Api-Key": key}, {"X-Other": free}, {"Cookie": "a=free-Canary-0815"}):
+        for headers in (bearer(key), {"X-Api-Key": key}, {"X-Other": free}, {"Private-Token": "free-Canary-0815"}):
             for method in ("GET", "POST"):
                 response = await http.request(
                     method,

@@ -12,7 +12,8 @@ from mcpward.egress.url import parse
 
 MOST: Final = 5
 _STATUSES: Final = frozenset({301, 302, 303, 307, 308})
-_CREDENTIALS: Final = frozenset({"authorization", "cookie", "x-api-key", "api-key", "x-auth-token"})
+#: What another origin gets. Services take credentials in headers of any name, so no list of those is complete.
+_HARMLESS: Final = frozenset({"accept", "accept-language", "content-language", "content-type", "user-agent"})
 _OF_BODY: Final = frozenset({"content-type", "content-language", "content-location"})
 
 
@@ -24,7 +25,7 @@ def is_redirect(received: Received) -> bool:
 def redirected(former: OutgoingRequest, received: Received) -> OutgoingRequest:
     """Return the request that follows a redirect (RFC 9110, 15.4).
 
-    Another scheme, host or port is another origin: it gets no header that carries a secret or a credential.
+    Another scheme, host or port is another origin: it gets no header but harmless ones.
 
     Raises :class:`EgressRefused` for a target that is none, and for a body with a secret on its way to another origin.
     """
@@ -38,6 +39,7 @@ def redirected(former: OutgoingRequest, received: Received) -> OutgoingRequest:
         if any(not use.header for use in uses):
             detail = f"a redirect of {former.url.origin} would take a body with a secret to {url.origin}"
             raise EgressRefused(Failure.SECRET_BOUND, detail)
-        kept = {use.header for use in uses} | _CREDENTIALS
-        headers, uses = tuple(field for field in headers if field[0] not in kept), ()
+        secret = {use.header for use in uses}
+        headers = tuple(field for field in headers if field[0] in _HARMLESS and field[0] not in secret)
+        uses = ()
     return replace(former, method=method, url=url, headers=headers, content=content, uses=uses)
