@@ -12,6 +12,8 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from mcpward.sanitize.public_words import is_common, is_public
+from mcpward.sanitize.screens.invisible import bare, strip
+from mcpward.sanitize.views import folded
 
 SHORTEST: Final = 6
 """Shorter values would be found everywhere; they are reported, not redacted."""
@@ -41,7 +43,15 @@ def parts(value: str) -> list[str]:
 
 def is_usable(part: str) -> bool:
     """Return whether a text is long and rare enough to be looked for in everything that leaves."""
-    return len(part) >= SHORTEST and len(part.strip()) >= SHORTEST and not is_common(part)
+    return seen_length(part) >= SHORTEST and not is_common(part)
+
+
+def seen_length(part: str) -> int:
+    """Return how many characters of ``part`` are seen: what is not, a text loses before it leaves."""
+    if part.isascii() and part.isprintable():
+        return len(part.strip())
+    plain = bare(strip(part)).strip()
+    return min(len(plain), len(folded(plain).decode("utf-8", "surrogatepass").strip()))
 
 
 def _of_text(text: str, depth: int) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 import base64
 import json
+import os
+import random
 import secrets
 
 import pytest
@@ -105,6 +107,34 @@ def test_a_value_that_is_too_short_is_weak_and_a_good_one_is_not():
     assert "guessed" in (why_weak("hunter2") or "")
     assert "protocol" in (why_weak('"type":"text"') or "")
     assert why_weak(TOKEN) is None
+
+
+UNSEEN = ["\u200b", "\u0301", "\ufe0f", "\u2066", "\u3164", "\U000e0041", "\udc80", "\ud800", "\u00b4", "\t", "\x01"]
+
+
+@pytest.mark.parametrize("char", UNSEEN, ids=ascii)
+@pytest.mark.parametrize("rest", ["", "ab"])
+def test_a_value_of_which_nothing_is_seen_is_weak_and_does_not_stop_the_start(char, rest):
+    value = char * 12 + rest
+    assert "too short" in (why_weak(value) or "")
+    assert Redactor([Secret(value, "NAME")]).weak == ("NAME",)
+    assert masked(value, "about a cab") == "about a cab"
+
+
+@pytest.mark.parametrize(
+    "value", ["\u200b" * 80 + TOKEN, "e" + "\u0301" * 80 + TOKEN, "\udcff" * 80 + "é!ñ-ü&ß"], ids=ascii
+)
+def test_of_a_value_with_many_unseen_characters_what_is_seen_is_masked(value):
+    seen = value.strip("\u200b\udcff")
+    assert seen not in masked(value, f"it is {seen} here")
+
+
+def test_octets_that_are_no_text_are_taken_as_a_value():
+    octets = random.Random(7)
+    for size in [6, 8, 12, 16, 32] * 20:
+        value = os.fsdecode(octets.randbytes(size).replace(b"\0", b""))
+        weak = Redactor([Secret(value, "NAME")]).weak
+        assert bool(weak) == ("redacted" in (why_weak(value) or ""))
 
 
 def test_a_document_with_thousands_of_members_is_taken_apart_in_no_quadratic_time():
