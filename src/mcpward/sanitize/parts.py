@@ -19,16 +19,20 @@ SHORTEST: Final = 6
 """Shorter values would be found everywhere; they are reported, not redacted."""
 LINE: Final = 12
 """Lines of a secret, and strings of a document, count from this length on."""
+MOST: Final = 512
+"""Texts of one value that count, the longest first: each costs time at the start."""
 
 _DEPTH: Final = 3
 #: Strings of one document that are looked at.
 _MEMBERS: Final = 4_096
+#: Dots of one line: the parser of TOML takes quadratic time for a key with many.
+_DOTS: Final = 32
 _URL: Final = re.compile(r"""[A-Za-z][\w+.-]*://[^\r\n"']+""")
 _ESCAPED_END: Final = "\\n"
 _BOM: Final = "\ufeff"
-_PEM: Final = re.compile(r"-----BEGIN [^-]+-----\s*(.*?)\s*-----END [^-]+-----", re.DOTALL)
+_PEM: Final = re.compile(r"-----BEGIN [^-]+-----((?:[^-]|-(?!----))*+)-----END [^-]+-----")
 _HEADERS: Final = re.compile(r"(?m)^[\w-]+: .*$")
-_ASSIGNED: Final = re.compile(r"\s*(?:export\s+)?([A-Za-z_][\w.-]*)\s*=\s*(.*?)\s*")
+_ASSIGNED: Final = re.compile(r"\s*(?:export\s+)?([A-Za-z_][\w.-]*)\s*=(.*)")
 _CREDENTIAL: Final = re.compile(r"(?i)passw|pwd|secret|token|key|credential|auth|signature")
 
 
@@ -38,7 +42,10 @@ def parts(value: str) -> list[str]:
         return []
     found = dict.fromkeys([value, value.removeprefix(_BOM), value.strip(), value.removeprefix(_BOM).strip()])
     found |= dict.fromkeys(_of_text(value.removeprefix(_BOM).strip(), _DEPTH))
-    return [part for part in found if is_usable(part)]
+    usable = [part for part in found if is_usable(part)]
+    if len(usable) > MOST:
+        usable = [value, *sorted(usable[1:], key=len, reverse=True)[: MOST - 1]]
+    return usable
 
 
 def is_usable(part: str) -> bool:
@@ -124,6 +131,8 @@ def _members(text: str) -> list[tuple[str, str]] | None:
         return None
     if "=" not in text or "-----" in text[:5]:
         return None
+    if any(line.count(".") > _DOTS for line in text.splitlines()):
+        return _assignments(text)
     try:
         return list(_strings("", tomllib.loads(text)))
     except (ValueError, RecursionError):
@@ -135,7 +144,7 @@ def _assignments(text: str) -> list[tuple[str, str]] | None:
     found = [_ASSIGNED.fullmatch(line) for line in lines]
     if not all(found):
         return None
-    return [(one[1], one[2].strip("\"'")) for one in found if one is not None]
+    return [(one[1], one[2].strip().strip("\"'")) for one in found if one is not None]
 
 
 def _strings(name: str, value: Any) -> Iterator[tuple[str, str]]:

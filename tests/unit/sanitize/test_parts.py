@@ -5,11 +5,12 @@ import json
 import os
 import random
 import secrets
+import time
 
 import pytest
 
 from mcpward.core.secret import Secret
-from mcpward.sanitize.parts import parts
+from mcpward.sanitize.parts import MOST, parts
 from mcpward.sanitize.redact import MASK, Redactor
 from mcpward.sanitize.weak import why_weak
 
@@ -137,6 +138,26 @@ def test_octets_that_are_no_text_are_taken_as_a_value():
         assert bool(weak) == ("redacted" in (why_weak(value) or ""))
 
 
-def test_a_document_with_thousands_of_members_is_taken_apart_in_no_quadratic_time():
-    value = json.dumps([f"member-{number}-of-many" for number in range(4_000)])
-    assert len(parts(value)) > 4_000
+LARGE = {
+    "lines": "\n".join(f"x{number:05}qwzyv" for number in range(5_000)),
+    "dotted keys": "a." * 32_000 + "a=1",
+    "many dotted keys": "\n".join("a." * 40 + f"b{number}=1" for number in range(700)),
+    "beginnings of keys": "-----BEGIN X-----\n" * 3_600,
+    "assignment": "a=x" + " " * 65_000 + "y",
+    "members": json.dumps([f"member-{number}-of-many" for number in range(2_700)]),
+}
+
+
+@pytest.mark.parametrize("value", LARGE.values(), ids=LARGE)
+def test_a_large_value_is_made_ready_and_found_in_little_time(value):
+    began = time.process_time()
+    redactor = Redactor([Secret(value, "NAME")])
+    assert MASK in redactor.text(f"it is {value[:4_000]} and {value}")
+    assert time.process_time() - began < 2
+
+
+def test_of_a_document_with_thousands_of_members_the_longest_count():
+    value = json.dumps([*(f"member-{number}-of-many" for number in range(4_000)), "the-longest-" + TOKEN])
+    found = parts(value)
+    assert len(found) == MOST
+    assert found[:2] == [value, "the-longest-" + TOKEN]
