@@ -27,6 +27,7 @@ _DEPTH: Final = 3
 _MEMBERS: Final = 4_096
 #: Dots of one line: the parser of TOML takes quadratic time for a key with many.
 _DOTS: Final = 32
+_SHORT_WORD: Final = re.compile(r"[a-z]{1,7}")
 _URL: Final = re.compile(r"""[A-Za-z][\w+.-]*://[^\r\n"']+""")
 _ESCAPED_END: Final = "\\n"
 _BOM: Final = "\ufeff"
@@ -42,7 +43,7 @@ def parts(value: str) -> list[str]:
         return []
     found = dict.fromkeys([value, value.removeprefix(_BOM), value.strip(), value.removeprefix(_BOM).strip()])
     found |= dict.fromkeys(_of_text(value.removeprefix(_BOM).strip(), _DEPTH))
-    usable = [part for part in found if is_usable(part)]
+    usable = [part for part in found if is_usable(part) and (part == value or not is_short_word(part))]
     if len(usable) > MOST:
         usable = [value, *sorted(usable[1:], key=len, reverse=True)[: MOST - 1]]
     return usable
@@ -51,6 +52,11 @@ def parts(value: str) -> list[str]:
 def is_usable(part: str) -> bool:
     """Return whether a text is long and rare enough to be looked for in everything that leaves."""
     return seen_length(part) >= SHORTEST and not is_common(part)
+
+
+def is_short_word(part: str) -> bool:
+    """Return whether a part of a value is a word that stands in harmless results: a database has the same name."""
+    return _SHORT_WORD.fullmatch(part) is not None
 
 
 def seen_length(part: str) -> int:
@@ -74,14 +80,21 @@ def _of_text(text: str, depth: int) -> Iterator[str]:
         yield from _of_connection(text)
 
 
-def _of_url(text: str) -> Iterator[str]:
+def password_of(text: str) -> str:
+    """Return the password in a URL as it is written there; empty if there is none."""
+    if not _URL.fullmatch(text):
+        return ""
     try:
         password = urlsplit(text).password or ""
     except ValueError:
         password = ""
     if not password and "@" in text:  # drivers take passwords with "/" and "#", which RFC 3986 would have escaped
         password = text.partition("://")[2].rpartition("@")[0].partition(":")[2]
-    if password:
+    return password
+
+
+def _of_url(text: str) -> Iterator[str]:
+    if password := password_of(text):
         yield password
         yield unquote(password)
     rest = text.partition("://")[2]

@@ -3,7 +3,7 @@
 from typing import Final
 
 from mcpward.sanitize.own_words import is_own
-from mcpward.sanitize.parts import SHORTEST, seen_length
+from mcpward.sanitize.parts import SHORTEST, is_short_word, password_of, seen_length
 from mcpward.sanitize.public_words import is_common
 
 SHORT: Final = 8
@@ -15,6 +15,12 @@ def why_weak(value: str) -> str | None:
     problem = why_unredacted(value)
     if problem is None and seen_length(value) < SHORT:
         return f"has fewer than {SHORT} characters: it can be guessed"
+    if (
+        problem is None
+        and (password := password_of(value.strip()))
+        and (is_short_word(password) or is_common(password))
+    ):
+        return "has a password that is too common to be redacted: it is a word that people use"
     return problem
 
 

@@ -103,6 +103,16 @@ def test_a_word_that_people_use_is_weak_and_not_masked(value):
     assert masked(value, f"it is {value} here") == f"it is {value} here"
 
 
+@pytest.mark.parametrize("password", ["orders", "shop", "postgres"])
+def test_a_short_word_as_the_password_of_a_url_is_weak_and_not_masked(password):
+    url = f"postgresql://orders_app:{password}@db:5432/x9"
+    said = f"3 {password} in the table"
+    assert masked(url, said) == said
+    assert masked(url, f"at {url}") == f"at {MASK}"
+    assert "has a password that is too common" in (why_weak(url) or "")
+    assert why_weak(url.replace(f":{password}@", f":{TOKEN}@")) is None
+
+
 def test_a_value_that_is_too_short_is_weak_and_a_good_one_is_not():
     assert "too short" in (why_weak("x7f") or "")
     assert "guessed" in (why_weak("hunter2") or "")
