@@ -70,7 +70,8 @@ def _of_text(part: str) -> Iterator[bytes]:
     for _ in range(3):  # JSON within JSON within the JSON that leaves
         written = with_escapes(written)
     yield from written
-    yield folded(piece)
+    # of what is left once marks are taken off: a piece of the text as it is may be nothing but marks
+    yield _least_escaped(folded(part).decode("utf-8", "surrogatepass")).encode("utf-8", "surrogatepass")
 
 
 def _needless(piece: str) -> Iterator[bytes]:

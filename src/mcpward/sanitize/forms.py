@@ -43,7 +43,7 @@ def spellings(value: str) -> set[str]:
     """Return ``value`` with and without the invisible characters that a text loses before it leaves."""
     if value.isascii() and value.isprintable():
         return {value}
-    return {value, strip(value), bare(strip(value))}
+    return {value, strip(value), bare(strip(value))} - {""}
 
 
 def _plain(value: str) -> Iterator[bytes]:

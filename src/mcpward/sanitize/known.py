@@ -167,9 +167,11 @@ class Known:
     def _spelt(self) -> tuple[_Spelt, _Spelt, _Spelt, _Spelt]:
         ascii_only, tight, other, encoded = _Spelt(), _Spelt(), _Spelt(), _Spelt()
         for owner, texts in enumerate(self._texts):
-            for text in (spelling for part in texts for spelling in spellings(part)):
-                for form in aligned_base64(utf8(text)):
-                    encoded.add(form, owner)
+            least = set(smallest(texts))
+            for part, text in ((whole, spelling) for whole in texts for spelling in spellings(whole)):
+                if part in least or not part.isascii():  # the base64 of one that holds another holds the other's
+                    for form in aligned_base64(utf8(text)):
+                        encoded.add(form, owner)
                 if (
                     "\\" in text and len(text) <= _LONG
                 ):  # one backslash more before it, and every escape in it reads otherwise

@@ -12,21 +12,28 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from mcpward.sanitize.public_words import is_common, is_public
+from mcpward.sanitize.screens.invisible import bare, strip
+from mcpward.sanitize.views import folded
 
 SHORTEST: Final = 6
 """Shorter values would be found everywhere; they are reported, not redacted."""
 LINE: Final = 12
 """Lines of a secret, and strings of a document, count from this length on."""
+MOST: Final = 512
+"""Texts of one value that count, the longest first: each costs time at the start."""
 
 _DEPTH: Final = 3
 #: Strings of one document that are looked at.
 _MEMBERS: Final = 4_096
+#: Dots of one line: the parser of TOML takes quadratic time for a key with many.
+_DOTS: Final = 32
+_SHORT_WORD: Final = re.compile(r"[a-z]{1,7}")
 _URL: Final = re.compile(r"""[A-Za-z][\w+.-]*://[^\r\n"']+""")
 _ESCAPED_END: Final = "\\n"
 _BOM: Final = "\ufeff"
-_PEM: Final = re.compile(r"-----BEGIN [^-]+-----\s*(.*?)\s*-----END [^-]+-----", re.DOTALL)
+_PEM: Final = re.compile(r"-----BEGIN [^-]+-----((?:[^-]|-(?!----))*+)-----END [^-]+-----")
 _HEADERS: Final = re.compile(r"(?m)^[\w-]+: .*$")
-_ASSIGNED: Final = re.compile(r"\s*(?:export\s+)?([A-Za-z_][\w.-]*)\s*=\s*(.*?)\s*")
+_ASSIGNED: Final = re.compile(r"\s*(?:export\s+)?([A-Za-z_][\w.-]*)\s*=(.*)")
 _CREDENTIAL: Final = re.compile(r"(?i)passw|pwd|secret|token|key|credential|auth|signature")
 
 
@@ -36,12 +43,28 @@ def parts(value: str) -> list[str]:
         return []
     found = dict.fromkeys([value, value.removeprefix(_BOM), value.strip(), value.removeprefix(_BOM).strip()])
     found |= dict.fromkeys(_of_text(value.removeprefix(_BOM).strip(), _DEPTH))
-    return [part for part in found if is_usable(part)]
+    usable = [part for part in found if is_usable(part) and (part == value or not is_short_word(part))]
+    if len(usable) > MOST:
+        usable = [value, *sorted(usable[1:], key=len, reverse=True)[: MOST - 1]]
+    return usable
 
 
 def is_usable(part: str) -> bool:
     """Return whether a text is long and rare enough to be looked for in everything that leaves."""
-    return len(part) >= SHORTEST and len(part.strip()) >= SHORTEST and not is_common(part)
+    return seen_length(part) >= SHORTEST and not is_common(part)
+
+
+def is_short_word(part: str) -> bool:
+    """Return whether a part of a value is a word that stands in harmless results: a database has the same name."""
+    return _SHORT_WORD.fullmatch(part) is not None
+
+
+def seen_length(part: str) -> int:
+    """Return how many characters of ``part`` are seen: what is not, a text loses before it leaves."""
+    if part.isascii() and part.isprintable():
+        return len(part.strip())
+    plain = bare(strip(part)).strip()
+    return min(len(plain), len(folded(plain).decode("utf-8", "surrogatepass").strip()))
 
 
 def _of_text(text: str, depth: int) -> Iterator[str]:
@@ -57,14 +80,21 @@ def _of_text(text: str, depth: int) -> Iterator[str]:
         yield from _of_connection(text)
 
 
-def _of_url(text: str) -> Iterator[str]:
+def password_of(text: str) -> str:
+    """Return the password in a URL as it is written there; empty if there is none."""
+    if not _URL.fullmatch(text):
+        return ""
     try:
         password = urlsplit(text).password or ""
     except ValueError:
         password = ""
     if not password and "@" in text:  # drivers take passwords with "/" and "#", which RFC 3986 would have escaped
         password = text.partition("://")[2].rpartition("@")[0].partition(":")[2]
-    if password:
+    return password
+
+
+def _of_url(text: str) -> Iterator[str]:
+    if password := password_of(text):
         yield password
         yield unquote(password)
     rest = text.partition("://")[2]
@@ -114,6 +144,8 @@ def _members(text: str) -> list[tuple[str, str]] | None:
         return None
     if "=" not in text or "-----" in text[:5]:
         return None
+    if any(line.count(".") > _DOTS for line in text.splitlines()):
+        return _assignments(text)
     try:
         return list(_strings("", tomllib.loads(text)))
     except (ValueError, RecursionError):
@@ -125,7 +157,7 @@ def _assignments(text: str) -> list[tuple[str, str]] | None:
     found = [_ASSIGNED.fullmatch(line) for line in lines]
     if not all(found):
         return None
-    return [(one[1], one[2].strip("\"'")) for one in found if one is not None]
+    return [(one[1], one[2].strip().strip("\"'")) for one in found if one is not None]
 
 
 def _strings(name: str, value: Any) -> Iterator[tuple[str, str]]:

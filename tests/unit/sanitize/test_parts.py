@@ -2,12 +2,15 @@
 
 import base64
 import json
+import os
+import random
 import secrets
+import time
 
 import pytest
 
 from mcpward.core.secret import Secret
-from mcpward.sanitize.parts import parts
+from mcpward.sanitize.parts import MOST, parts
 from mcpward.sanitize.redact import MASK, Redactor
 from mcpward.sanitize.weak import why_weak
 
@@ -100,6 +103,16 @@ def test_a_word_that_people_use_is_weak_and_not_masked(value):
     assert masked(value, f"it is {value} here") == f"it is {value} here"
 
 
+@pytest.mark.parametrize("password", ["orders", "shop", "postgres"])
+def test_a_short_word_as_the_password_of_a_url_is_weak_and_not_masked(password):
+    url = f"postgresql://orders_app:{password}@db:5432/x9"
+    said = f"3 {password} in the table"
+    assert masked(url, said) == said
+    assert masked(url, f"at {url}") == f"at {MASK}"
+    assert "has a password that is too common" in (why_weak(url) or "")
+    assert why_weak(url.replace(f":{password}@", f":{TOKEN}@")) is None
+
+
 def test_a_value_that_is_too_short_is_weak_and_a_good_one_is_not():
     assert "too short" in (why_weak("x7f") or "")
     assert "guessed" in (why_weak("hunter2") or "")
@@ -107,6 +120,54 @@ def test_a_value_that_is_too_short_is_weak_and_a_good_one_is_not():
     assert why_weak(TOKEN) is None
 
 
-def test_a_document_with_thousands_of_members_is_taken_apart_in_no_quadratic_time():
-    value = json.dumps([f"member-{number}-of-many" for number in range(4_000)])
-    assert len(parts(value)) > 4_000
+UNSEEN = ["\u200b", "\u0301", "\ufe0f", "\u2066", "\u3164", "\U000e0041", "\udc80", "\ud800", "\u00b4", "\t", "\x01"]
+
+
+@pytest.mark.parametrize("char", UNSEEN, ids=ascii)
+@pytest.mark.parametrize("rest", ["", "ab"])
+def test_a_value_of_which_nothing_is_seen_is_weak_and_does_not_stop_the_start(char, rest):
+    value = char * 12 + rest
+    assert "too short" in (why_weak(value) or "")
+    assert Redactor([Secret(value, "NAME")]).weak == ("NAME",)
+    assert masked(value, "about a cab") == "about a cab"
+
+
+@pytest.mark.parametrize(
+    "value", ["\u200b" * 80 + TOKEN, "e" + "\u0301" * 80 + TOKEN, "\udcff" * 80 + "é!ñ-ü&ß"], ids=ascii
+)
+def test_of_a_value_with_many_unseen_characters_what_is_seen_is_masked(value):
+    seen = value.strip("\u200b\udcff")
+    assert seen not in masked(value, f"it is {seen} here")
+
+
+def test_octets_that_are_no_text_are_taken_as_a_value():
+    octets = random.Random(7)
+    for size in [6, 8, 12, 16, 32] * 20:
+        value = os.fsdecode(octets.randbytes(size).replace(b"\0", b""))
+        weak = Redactor([Secret(value, "NAME")]).weak
+        assert bool(weak) == ("redacted" in (why_weak(value) or ""))
+
+
+LARGE = {
+    "lines": "\n".join(f"x{number:05}qwzyv" for number in range(5_000)),
+    "dotted keys": "a." * 32_000 + "a=1",
+    "many dotted keys": "\n".join("a." * 40 + f"b{number}=1" for number in range(700)),
+    "beginnings of keys": "-----BEGIN X-----\n" * 3_600,
+    "assignment": "a=x" + " " * 65_000 + "y",
+    "members": json.dumps([f"member-{number}-of-many" for number in range(2_700)]),
+}
+
+
+@pytest.mark.parametrize("value", LARGE.values(), ids=LARGE)
+def test_a_large_value_is_made_ready_and_found_in_little_time(value):
+    began = time.process_time()
+    redactor = Redactor([Secret(value, "NAME")])
+    assert MASK in redactor.text(f"it is {value[:4_000]} and {value}")
+    assert time.process_time() - began < 2
+
+
+def test_of_a_document_with_thousands_of_members_the_longest_count():
+    value = json.dumps([*(f"member-{number}-of-many" for number in range(4_000)), "the-longest-" + TOKEN])
+    found = parts(value)
+    assert len(found) == MOST
+    assert found[:2] == [value, "the-longest-" + TOKEN]

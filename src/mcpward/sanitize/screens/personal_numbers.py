@@ -21,8 +21,10 @@ _IBAN_LENGTHS: Final = {
     }.items()
     for country in countries.split()
 }  # fmt: skip
-#: Digits in groups, with a blank or a dash between two. No letter or decimal point on either side.
-_DIGITS: Final = re.compile(r"(?<![\w.,+-])\d(?:[ \u00a0-]?\d){12,}+(?!\w|[.,]\d)")
+#: Digits in groups, with a blank or a dash between two. No letter or decimal point before the first, and what comes
+#: after the last is looked at later: else a long run would be read again from each of its groups on.
+_DIGITS: Final = re.compile(r"(?<![\w.,+-])\d(?:[ \u00a0-]?\d){12,}+")
+_GOES_ON: Final = re.compile(r"\w|[.,]\d")
 _GROUP: Final = re.compile(r"\d+")
 _SHORTEST, _LONGEST = 13, 19
 _MOST_GROUPS: Final = 5
@@ -72,6 +74,8 @@ def cards(text: str) -> Iterator[tuple[int, int]]:
     """Yield the places of card numbers. A number may stand beside others: those of its own groups are looked at."""
     for found in _DIGITS.finditer(text):
         groups = [group.span() for group in _GROUP.finditer(text, *found.span())]
+        if _GOES_ON.match(text, found.end()):
+            groups.pop()
         at = 0
         while at < len(groups):
             last = _card_end(text, groups, at)
