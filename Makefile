@@ -14,7 +14,8 @@ help:
 serve: runtime-env              ## start examples/orders in API-key mode on 127.0.0.1:8000
 	@cd examples/orders && ../../$(RUN)/mcpward serve
 test: lint types interop-env    ## lint, types and every test
-	@$(RUN)/python -m pytest -n 3 --dist worksteal
+	@$(RUN)/python -m pytest -n 3 --dist worksteal -m "not cost"
+	@$(RUN)/python -m pytest -m cost
 fast: lint                      ## lint, architecture and quick units; UNITS=tests/unit/limits for one package
 	@.ci/fast $(UNITS) tests/architecture
 lint: test-env                  ## ruff: rules and format

@@ -46,8 +46,10 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the unit tests that `make fast` leaves out."""
+    """Mark the unit tests that `make fast` leaves out, and the tests that `make test` runs with nothing beside them."""
     for item in items:
+        if quick.measures_cost(item.path):
+            item.add_marker(pytest.mark.cost)
         why = quick.why_slow(item)
         if why is not None:
             item.add_marker(pytest.mark.slow(why))

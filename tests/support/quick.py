@@ -19,6 +19,7 @@ DATABASE = "opens a database"
 COMMAND = "runs a command on a site"
 EXAMPLES = "draws examples"
 COST = "measures a cost"
+_COST: Final = "support.cost"
 #: An import says something of the tests of a module; that of a package says it of all modules in it.
 _TELLING: Final = {
     "subprocess": PROCESS,
@@ -29,7 +30,7 @@ _TELLING: Final = {
     "support.store": DATABASE,
     "mcpward.cli": COMMAND,
     "typer.testing": COMMAND,
-    "support.cost": COST,
+    _COST: COST,
 }
 
 
@@ -46,6 +47,11 @@ def is_of_part(path: Path, part: str) -> bool:
     """Return whether a module is of the part ``K/N``."""
     number, parts = (int(each) for each in part.split("/"))
     return zlib.crc32(path.relative_to(_TESTS.parent).as_posix().encode()) % parts == number - 1
+
+
+def measures_cost(path: Path) -> bool:
+    """Return whether a module of tests measures what something costs: another process beside it makes all dearer."""
+    return any(name == _COST or name.startswith(f"{_COST}.") for name in _imported(path))
 
 
 def why_slow_module(path: Path) -> str | None:

@@ -164,7 +164,11 @@ class Environment:
     # ---- what a site does -----------------------------------------------------------------------------------------
 
     def install(self, servers: Mapping[str, ServerSecrets]) -> Callable[[], None]:
-        """Let the servers of a site have their secrets. Returns a function that takes them out again."""
+        """Let the servers of a site have their secrets, and forget what the sources of another one have asked for.
+
+        Returns a function that takes them out again.
+        """
+        self._imported.clear()
         site = _Site(servers)
         self._sites.insert(0, site)
         return lambda: self._sites.remove(site)
