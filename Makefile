@@ -6,7 +6,7 @@ UNITS ?= tests/unit
 .DEFAULT_GOAL := help
 # Where it is set, every process that a test starts compiles all sources anew: half a second each, thousands of times.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help serve test fast lint types bench docs pictures check audit hooks lock runtime-env test-env bench-env
+.PHONY: help serve test fast cover lint types bench docs pictures check audit hooks lock runtime-env test-env bench-env
 .PHONY: interop-env audit-env
 
 help:
@@ -18,6 +18,8 @@ test: lint types interop-env    ## lint, types and every test
 	@$(RUN)/python -m pytest -m cost
 fast: lint                      ## lint, architecture and quick units; UNITS=tests/unit/limits for one package
 	@.ci/fast $(UNITS) tests/architecture
+cover: test-env                 ## which branches the quick units take, with a floor for each package
+	@.ci/cover
 lint: test-env                  ## ruff: rules and format
 	@$(RUN)/ruff check $(SOURCES) && $(RUN)/ruff format --check $(SOURCES)
 types: test-env                 ## mypy: strict for the package, and what tests say of types
