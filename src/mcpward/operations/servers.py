@@ -130,7 +130,7 @@ async def rename_server(site: Site, clock: Clock, old: str, new: str) -> Renamed
     """Carry the keys, secret URLs and secrets of a server over to another name, and have its records found by it.
 
     Each kind is carried in a transaction of its own, and what was carried stays so: after a failure the same call does
-    the rest. Running workers see changed keys and URLs within a second; they read secrets at their start.
+    the rest. Running workers see changed keys, URLs and secrets within a second, for servers that they serve.
     :func:`require_unheld` comes first if no server has the new name.
 
     Raises:

@@ -20,7 +20,7 @@ from mcpward.storage.integrity import Counter, Integrity, read_counter
 from mcpward.storage.mark import Standing
 from mcpward.storage.tables import REVISIONS
 
-_TRIES: Final = 20
+_TRIES: Final = 5
 _SLICE: Final = 500
 """Rows that are judged at a time: a few milliseconds."""
 _MOST_FORGOTTEN: Final = 10_000
