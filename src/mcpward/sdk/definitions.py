@@ -12,6 +12,7 @@ from mcpward.sdk.icon import Icon
 from mcpward.sdk.pools import Pooled
 from mcpward.sdk.schema.arguments import Arguments
 from mcpward.sdk.schema.author_schema import Written
+from mcpward.sdk.schema.caller_value import BoundArgument
 from mcpward.sdk.schema.returns import Returns
 from mcpward.sdk.signature import Signature
 from mcpward.sdk.template import Template
@@ -23,7 +24,7 @@ class ToolDefinition(Struct, frozen=True, kw_only=True, eq=False):
     ``confirm`` says that a person must agree, ``question`` what that person is asked ("" leaves the words to mcpward).
     ``task`` says whether it may (``optional``) or must (``required``) run as a task. ``draws`` are what it takes from
     budgets, ``pools`` those in which it holds a slot. ``unknown_arguments`` is what happens to those that it does not
-    declare; None leaves that to the server.
+    declare; None leaves that to the server. ``bound`` are the arguments that the caller's identity fills.
     """
 
     name: str
@@ -51,6 +52,7 @@ class ToolDefinition(Struct, frozen=True, kw_only=True, eq=False):
     icons: tuple[Icon, ...] = ()
     meta: Mapping[str, Any] = {}
     unknown_arguments: str | None = None
+    bound: tuple[BoundArgument, ...] = ()
 
 
 class ResourceDefinition(Struct, frozen=True, kw_only=True, eq=False):

@@ -22,6 +22,7 @@ from mcpward.sdk.options import options
 from mcpward.sdk.pools import Pooled, read_concurrency, read_pools
 from mcpward.sdk.schema.arguments import Arguments
 from mcpward.sdk.schema.author_schema import Written
+from mcpward.sdk.schema.caller_value import read_bound
 from mcpward.sdk.schema.returns import read_returns
 from mcpward.sdk.schema.strings import require_strings
 from mcpward.sdk.signature import Signature, read_signature, where
@@ -186,7 +187,7 @@ class Server:
         def declare(function: F) -> F:
             own_name = checks.own_name(name, function, "tool", self._tools)
             what, place = f"tool {own_name!r}", where(function)
-            signature = read_signature(function, what, self._value)
+            signature = read_signature(function, what, self._value, may_bind=True)
             checks.require_kinds(
                 what,
                 place,
@@ -229,6 +230,7 @@ class Server:
                 icons=read_icons(icons, what, place),
                 meta=read_meta(meta, what, place),
                 unknown_arguments=checks.read_unknown(unknown_arguments, what, place),
+                bound=tuple(read_bound(one, what, place) for one in signature.bound),
             )
             self._switches.declare(Topic.TOOLS, own_name, enabled=enabled)
             return function

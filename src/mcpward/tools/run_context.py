@@ -54,6 +54,7 @@ def caller_of(principal: Principal) -> Caller:
         scopes=principal.scopes,
         claims=principal.claims,
         key_id=principal.key_id,
+        tags=principal.tags,
     )
 
 
