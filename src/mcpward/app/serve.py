@@ -234,7 +234,7 @@ async def _try(settings: Settings, bound: Address) -> None:
     counters_url(settings)
     async with open_site(settings) as site:
         vault = {name: await site.vault.load_all(name) for name in settings.servers}
-    tell_names(tool_sources_of(settings, load_sources(settings, vault)))
+    tell_names(settings, tool_sources_of(settings, load_sources(settings, vault)))
     async with open_oauth(settings, bound, client_secrets(settings, vault), SystemClock()):
         pass
 

@@ -14,6 +14,7 @@ from mcpward.core.caller_values import CallerValues
 from mcpward.core.effort import Effort
 from mcpward.core.scope import Access
 from mcpward.core.secret import Secret
+from mcpward.core.unbounded import Unbounded
 
 
 class Rate(Struct, frozen=True):
@@ -269,6 +270,7 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     those that the schema does not have. ``suspects`` finds the parts of raw arguments that must be checked before they
     are bound: None if there are none. ``effort`` is the cost of binding them, None unless it is known to be more than
     reading them. ``caller_values`` fills the arguments that are the caller's own, None if there are none.
+    ``unbounded`` are the parts of the arguments that the author left without a bound.
     """
 
     server: str
@@ -294,6 +296,7 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     suspects: Callable[[bytes], object | None] | None = None
     effort: Effort | None = None
     caller_values: CallerValues | None = None
+    unbounded: tuple[Unbounded, ...] = ()
 
 
 class AcceptedCall(Struct, frozen=True, eq=False, gc=False):

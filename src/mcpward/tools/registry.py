@@ -29,6 +29,7 @@ from mcpward.tools.resource import Resource, ResourceTemplate, bind_resource, fi
 from mcpward.tools.result import shape
 from mcpward.tools.run_context import runner_of
 from mcpward.tools.tool_source import Introduction
+from mcpward.tools.unbounded_arguments import unbounded_findings, unbounded_of
 
 _Bind = Callable[[bytes], dict[str, Any]]
 _P = ParamSpec("_P")
@@ -38,13 +39,14 @@ _R = TypeVar("_R")
 class Defaults(Struct, frozen=True):
     """The defaults for an author's omissions, times in seconds; and the operator's settings of single ``tools``.
 
-    ``output`` says what must never leave in results.
+    ``output`` says what must never leave in results, ``bounds`` what happens to arguments without a bound.
     """
 
     deadline_s: float = 30.0
     unknown_arguments: str = UnknownArguments.DROP_CLIENT.value
     tools: Mapping[str, ToolSettings] = {}
     output: ServerOutput = ServerOutput()
+    bounds: str = "off"
 
 
 class _Listings(Struct, frozen=True, kw_only=True, eq=False):
@@ -233,6 +235,11 @@ def _tool(
     added = defaults.tools.get(definition.name, NOTHING)
     returns = published_returns(server_name, definition, defaults.output, added, findings)
     bound = bound_arguments(server_name, definition, added, findings)
+    unbounded = unbounded_of(bound.arguments)
+    if unbounded and defaults.bounds == "strict":
+        findings += unbounded_findings(server_name, definition, unbounded)
+    elif unbounded and defaults.bounds == "defaults":
+        bound = replace(bound, arguments=bound.arguments.with_default_bounds())
     filled = bound.caller_values(partial(_check, definition))
     if filled is not None:
         filled = replace(
@@ -269,6 +276,7 @@ def _tool(
         suspects=bound.arguments.suspects,
         effort=_effort(server_name, definition, bound),
         caller_values=filled,
+        unbounded=unbounded,
     )
 
 
