@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mcpward.sdk.guards import DateRange, Limit
     from mcpward.sdk.header import Header
     from mcpward.sdk.icon import Icon
+    from mcpward.sdk.owned import Owned
     from mcpward.sdk.process import Completed, RunFailed, run
     from mcpward.sdk.result import ToolResult
     from mcpward.sdk.server import Server
@@ -56,6 +57,7 @@ _HOMES = {
     "Image": "mcpward.sdk.content",
     "Limit": "mcpward.sdk.guards",
     "Message": "mcpward.sdk.content",
+    "Owned": "mcpward.sdk.owned",
     "Root": "mcpward.sdk.client.ask",
     "Roots": "mcpward.sdk.client.ask",
     "RunFailed": "mcpward.sdk.process",
@@ -97,6 +99,7 @@ __all__ = [
     "Image",
     "Limit",
     "Message",
+    "Owned",
     "Root",
     "Roots",
     "RunFailed",

@@ -270,7 +270,9 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     those that the schema does not have. ``suspects`` finds the parts of raw arguments that must be checked before they
     are bound: None if there are none. ``effort`` is the cost of binding them, None unless it is known to be more than
     reading them. ``caller_values`` fills the arguments that are the caller's own, None if there are none.
-    ``unbounded`` are the parts of the arguments that the author left without a bound.
+    ``unbounded`` are the parts of the arguments that the author left without a bound. ``owned`` returns a result with
+    only the caller's own rows, and raises :class:`~mcpward.core.errors.Refusal` (output-refused); None if rows have no
+    owner.
     """
 
     server: str
@@ -297,6 +299,7 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     effort: Effort | None = None
     caller_values: CallerValues | None = None
     unbounded: tuple[Unbounded, ...] = ()
+    owned: "Callable[[Principal, RawResult], RawResult] | None" = None
 
 
 class AcceptedCall(Struct, frozen=True, eq=False, gc=False):

@@ -19,6 +19,7 @@ from mcpward.sdk.icon import Icon
 from mcpward.sdk.labels import read_annotations, read_extensions, read_icons, read_meta, read_website
 from mcpward.sdk.lifespan import Hook, Make, read_hook, read_lifespan
 from mcpward.sdk.options import options
+from mcpward.sdk.owned import require_owned
 from mcpward.sdk.pools import Pooled, read_concurrency, read_pools
 from mcpward.sdk.schema.arguments import Arguments
 from mcpward.sdk.schema.author_schema import Written
@@ -204,6 +205,8 @@ class Server:
             guards_read = checks.read_guards(guards, signature, what, place) if input_schema is None else ()
             arguments = _arguments(signature, input_schema, guards, what, place)
             checks.require_sound_run(deadline_s, confirm, task, ask_first, what, place)
+            returns = read_returns(signature.returns, structured, what, place)
+            require_owned(guards_read, returns, what, place)
             self._tools[own_name] = ToolDefinition(
                 name=own_name,
                 title=title,
@@ -212,7 +215,7 @@ class Server:
                 where=place,
                 signature=signature,
                 arguments=arguments,
-                returns=read_returns(signature.returns, structured, what, place),
+                returns=returns,
                 access=checks.access_of(read_only, destructive, what, place),
                 annotations=checks.hints_of(title, read_only, destructive, idempotent, open_world),
                 scopes=checks.read_scopes(scopes, what, place),

@@ -18,11 +18,13 @@ from mcpward.core.reasons import Reason
 from mcpward.core.values import Call, Rate, Tool, UnknownArguments
 from mcpward.core.work import loaded
 from mcpward.sdk.definitions import ToolDefinition
+from mcpward.sdk.owned import Owned
 from mcpward.sdk.server import Server
 from mcpward.tools.bound_arguments import Bound, bound_arguments
 from mcpward.tools.completion import Completion, Completions, Offer
 from mcpward.tools.entry import entry_of
 from mcpward.tools.overrides import NOTHING, draws_of, published_returns, unknown_tools
+from mcpward.tools.owned_rows import owned_rows
 from mcpward.tools.pool_names import PoolNames
 from mcpward.tools.prompt import Prompt, bind_prompt
 from mcpward.tools.resource import Resource, ResourceTemplate, bind_resource, find_declared, published, spelt
@@ -240,7 +242,8 @@ def _tool(
         findings += unbounded_findings(server_name, definition, unbounded)
     elif unbounded and defaults.bounds == "defaults":
         bound = replace(bound, arguments=bound.arguments.with_default_bounds())
-    filled = bound.caller_values(partial(_check, definition))
+    owners = tuple(guard.path for guard in definition.guards if isinstance(guard, Owned))
+    filled = bound.caller_values(partial(_check, definition), owners)
     if filled is not None:
         filled = replace(
             filled, fill=_as_server(server_name, filled.fill), missing=_as_server(server_name, filled.missing)
@@ -277,6 +280,7 @@ def _tool(
         effort=_effort(server_name, definition, bound),
         caller_values=filled,
         unbounded=unbounded,
+        owned=owned_rows(definition, returns),
     )
 
 
