@@ -59,11 +59,8 @@ def bound_parameter(name: str, annotation: Any, default: Any, what: str, where: 
     own = _own(annotation)
     said = f"{what}: parameter {name!r}"
     if isinstance(default, FromCaller) or default is FromCaller:
-        raise AuthoringError(
-            f"{said}: FromCaller is not a default",
-            where,
-            f"write {name}: Annotated[str, FromCaller({_path_of(default)})]",
-        )
+        hint = f"write {name}: Annotated[str, FromCaller({_path_of(default)})]"
+        raise AuthoringError(f"{said}: FromCaller is not a default", where, hint)
     if FromCaller in own:
         raise AuthoringError(f"{said}: FromCaller needs a path", where, 'write FromCaller("subject")')
     markers = [one for one in own if isinstance(one, FromCaller)]

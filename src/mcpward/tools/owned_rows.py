@@ -25,7 +25,7 @@ def owned_rows(definition: ToolDefinition, returns: Returns) -> Callable[[Princi
     It raises :class:`~mcpward.core.errors.Refusal` (output-refused) for rows of others that are not to be dropped, and
     for a result in which no row can be found. ``returns`` is the declared return, before members are dropped.
     """
-    guards = tuple(guard for guard in definition.guards if isinstance(guard, Owned))
+    guards = tuple((guard, guard.path) for guard in definition.guards if isinstance(guard, Owned))
     if not guards:
         return None
     who = f"{definition.where}: tool {definition.name!r}"
@@ -36,8 +36,8 @@ def owned_rows(definition: ToolDefinition, returns: Returns) -> Callable[[Princi
         whole: Any = _decode(result.structured if isinstance(result.structured, Raw) else _encode(result.structured))
         value, dropped = whole["result"] if returns.wrapped else whole, 0
         try:
-            for guard in guards:
-                value, foreign = guard.own(value, guard.path.find(principal))
+            for guard, path in guards:
+                value, foreign = guard.own(value, path.find(principal))
                 dropped += foreign
         except ForeignRows as found:
             raise withheld(f"{who}: {found}", _ADVICE) from None
