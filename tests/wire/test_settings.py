@@ -90,6 +90,11 @@ def ask_public_url(ward):
     return as_host(ward, "mcp.example.com")
 
 
+@flips("servers.<name>.tools.echo.confirm", True, "", "consent-missing")
+def ask_confirm(ward):
+    return reason_of(echo(ward))
+
+
 @flips("site.default_server", "bench", 404, 200, {"servers.other.source": "bench.py"})
 def ask_default_server(ward):
     return echo(ward).status_code

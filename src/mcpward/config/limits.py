@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
+from mcpward.config.confirm import QuestionOrNone
 from mcpward.config.counters import MEMORY
 from mcpward.config.fields import (
     Count,
@@ -150,6 +151,12 @@ class ToolSettings(Section):
     )
     fixed: dict[ArgumentName, Any] = key(
         {}, "arguments with a fixed value; they leave the published schema", '{ region = "eu" }'
+    )
+    confirm: QuestionOrNone = key(
+        None,
+        "has a person agree to each call: `true`, or the question, in which `{name}` stands for an argument; replaces "
+        "its author's question",
+        '"Delete {path}?"',
     )
     output: ToolOutput = Field(ToolOutput(), description="what must never leave in its results")
 

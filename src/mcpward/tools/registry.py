@@ -22,7 +22,7 @@ from mcpward.sdk.server import Server
 from mcpward.tools.bound_arguments import Bound, bound_arguments
 from mcpward.tools.completion import Completion, Completions, Offer
 from mcpward.tools.entry import entry_of
-from mcpward.tools.overrides import NOTHING, draws_of, published_returns, unknown_tools
+from mcpward.tools.overrides import NOTHING, asked_of, draws_of, published_returns, unknown_tools
 from mcpward.tools.pool_names import PoolNames
 from mcpward.tools.prompt import Prompt, bind_prompt
 from mcpward.tools.resource import Resource, ResourceTemplate, bind_resource, find_declared, published, spelt
@@ -254,8 +254,7 @@ def _tool(
         scopes=definition.scopes,
         rate=added.rate or _rate(definition, findings),
         deadline_s=definition.deadline_s if definition.deadline_s is not None else defaults.deadline_s,
-        confirm=definition.confirm,
-        question=definition.question,
+        **asked_of(server_name, definition, added, findings),
         structured=returns.schema is not None,
         mirrored=bound.arguments.headers,
         task=definition.task,
