@@ -19,6 +19,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from mcpward.core.secret import Secret
 from mcpward.sdk.database.drivers import DRIVERS, package_of
+from mcpward.sdk.database.server_timeout import bound_at_server
 from mcpward.sdk.errors import DatabaseFailed, DatabaseMisuse
 
 _READ: Final = frozenset(
@@ -65,10 +66,11 @@ def require_driver(url: URL) -> None:
         raise DatabaseMisuse(f"Database: the driver {module} is not installed", hint=hint) from None
 
 
-def open_engine(url: Secret, *, read_only: bool, pool_size: int, folder: Path) -> AsyncEngine:
+def open_engine(url: Secret, *, read_only: bool, pool_size: int, folder: Path, timeout_s: float) -> AsyncEngine:
     """Return an engine that connects on first use, and whose connections are locked down before their first statement.
 
-    The path of a SQLite file starts at ``folder`` if it is relative.
+    The path of a SQLite file starts at ``folder`` if it is relative. A server ends statements soon after ``timeout_s``
+    by itself, whether it can still be told or not.
 
     Raises:
         DatabaseFailed: the SQLite file is not there; it is never made here.
@@ -78,9 +80,11 @@ def open_engine(url: Secret, *, read_only: bool, pool_size: int, folder: Path) -
         return _open_sqlite(parsed, read_only=read_only, pool_size=pool_size, folder=folder)
     # Asked before each use: a server that was restarted, or that closes what was idle, would fail the next call.
     connect = {"async_creator_fn": _connected_to_mysql} if parsed.get_driver_name() == "aiomysql" else {}
-    return create_async_engine(
+    engine = create_async_engine(
         parsed, hide_parameters=True, pool_size=pool_size, max_overflow=0, pool_pre_ping=True, connect_args=connect
     )
+    bound_at_server(engine, timeout_s)
+    return engine
 
 
 async def retire(engine: AsyncEngine) -> None:
