@@ -223,7 +223,7 @@ async def test_attack_71_stacked_statements_are_refused_by_us_and_by_the_databas
 @pytest.mark.parametrize("sql", OUTSIDE)
 async def test_attack_72_files_programs_and_extensions_are_out_of_reach(shop: Shop, sql: str, request):
     """By the text, and by the database: the locked connection of SQLite, the role, the account's rights."""
-    options = {"role": "outside"} if shop.kind == "postgresql" else {}
+    options: dict[str, Any] = {"role": "outside"} if shop.kind == "postgresql" else {}
     if options:
         outside = "DO $$BEGIN CREATE ROLE outside NOLOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END$$"
         request.getfixturevalue("postgres_server").sql(outside)

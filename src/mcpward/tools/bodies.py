@@ -6,7 +6,7 @@ import inspect
 import sys
 from collections.abc import Iterator
 from types import FunctionType
-from typing import Final
+from typing import Any, Final
 
 from mcpward.core.errors import Finding
 from mcpward.core.scope import Access
@@ -45,6 +45,7 @@ def remarks_of(server: Server) -> list[Finding]:
     if not (server.tools or server.resources or server.prompts):
         what = f"server {server.name!r} declares nothing: no tool, no resource, no prompt"
         findings.append(Finding(what, hint="write @server.tool above a function"))
+    findings += _missing_files(server)
     for what, definition in _definitions(server):
         source = FunctionSource(definition.function, definition.signature)
         findings += _undescribed(what, definition)
@@ -57,13 +58,31 @@ def remarks_of(server: Server) -> list[Finding]:
     return findings
 
 
+def _missing_files(server: Server) -> Iterator[Finding]:
+    """SQLite files that are not there: each call fails until they are."""
+    for database in {id(one): one for names in _files(server) for one in names.values() if _is_database(one)}.values():
+        if missing := database.missing:
+            hint = "sqlite3 FILE < schema.sql creates one; so may a function of @server.on_start"
+            yield Finding(missing.partition(":")[0], hint=hint)
+
+
+def _is_database(value: Any) -> bool:
+    return type(value).__module__ == _DATABASE and hasattr(value, "missing")
+
+
+def _files(server: Server) -> list[dict[str, Any]]:
+    """The names of each file that functions of the server stand in."""
+    served = (inspect.unwrap(one.function) for _, one in _definitions(server))
+    names = {id(one.__globals__): one.__globals__ for one in served if isinstance(one, FunctionType)}
+    return list(names.values())
+
+
 def _helpers(server: Server) -> Iterator[tuple[str, FunctionSource]]:
     """The other functions of the files that use a database: a tool may leave its SQL to them."""
     if _DATABASE not in sys.modules:
         return
     served = {inspect.unwrap(one.function) for _, one in _definitions(server)}
-    files = {id(one.__globals__): one.__globals__ for one in served if isinstance(one, FunctionType)}
-    for names in files.values():
+    for names in _files(server):
         for value in list(names.values()):
             is_own = isinstance(value, FunctionType) and value.__module__ == names.get("__name__")
             if is_own and value not in served:

@@ -28,6 +28,7 @@ _READ: Final = frozenset(
 )
 _WRITE: Final = _READ | {sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE}
 _FORBIDDEN_FUNCTIONS: Final = frozenset({"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer"})
+_IN_MEMORY: Final = frozenset({None, "", ":memory:"})
 _BUSY_MS: Final = 5000
 _KNOWN: Final = 'write "sqlite:///…", "postgresql://…" or "mysql://…"'
 #: Of MySQL's protocol: the client may send several statements in one text.
@@ -160,13 +161,22 @@ async def _connected_to_mysql(*args: Any, **options: Any) -> Any:
     return connection
 
 
+def missing_file(url: Secret, folder: Path) -> str:
+    """Return what to tell of a SQLite file that is not there; "" for one that is, and for every other database."""
+    parsed = read_url(url)
+    if parsed.get_backend_name() != "sqlite" or parsed.database in _IN_MEMORY:
+        return ""
+    file = folder / str(parsed.database)
+    return "" if file.is_file() else _no_file(file, str(parsed.database), folder)
+
+
 def _no_file(file: Path, named: str, folder: Path) -> str:
     start = "" if Path(named).is_absolute() else f" (the relative path {named} starts at {folder})"
     return f"there is no database file {file}{start}: create it first, because mcpward creates none"
 
 
 def _open_sqlite(url: URL, *, read_only: bool, pool_size: int, folder: Path) -> AsyncEngine:
-    is_file = url.database not in {None, "", ":memory:"}
+    is_file = url.database not in _IN_MEMORY
     if is_file:
         # SQLite's URI form: rw and ro both refuse to make a file that is not there.
         file = folder / str(url.database)

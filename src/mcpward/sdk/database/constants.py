@@ -96,7 +96,7 @@ class Constants:
             self._take(code)
 
     def _is_authors(self, name: str, file: str) -> bool:
-        if _top(name) == "mcpward":
+        if _top(name) == "mcpward" or file.startswith("<"):
             return False
         if _top(name) in self._packages:
             return True
@@ -107,7 +107,8 @@ class Constants:
     def _take_interactive(self) -> None:
         """At a prompt, in a notebook or on stdin there is no file: its functions, and the line that runs, are."""
         main = sys.modules.get("__main__")
-        if main is None or isinstance(getattr(main, "__file__", None), str):
+        file = getattr(main, "__file__", None)
+        if main is None or (isinstance(file, str) and not file.startswith("<")):  # "<stdin>" is no file
             return
         frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  # only the frames of the prompt are looked at
         while frame is not None:

@@ -19,7 +19,7 @@ from mcpward.core.secret import Secret
 from mcpward.sdk.author_place import author_module, author_place
 from mcpward.sdk.database import composed
 from mcpward.sdk.database.caller_settings import CallerSettings
-from mcpward.sdk.database.connection import open_engine, read_url, reading, require_driver, retire
+from mcpward.sdk.database.connection import missing_file, open_engine, read_url, reading, require_driver, retire
 from mcpward.sdk.database.constants import CONSTANTS
 from mcpward.sdk.database.database_failure import failure_of, noted
 from mcpward.sdk.database.fetching import Caps, Changed, Rows, batches
@@ -107,6 +107,11 @@ class Database:
     def read_only(self) -> bool:
         """Whether it takes no :meth:`execute`."""
         return self._read_only
+
+    @property
+    def missing(self) -> str:
+        """What to tell of its SQLite file if that is not there; else empty."""
+        return missing_file(self._url, self._folder)
 
     @property
     def max_concurrency(self) -> int:
