@@ -15,12 +15,18 @@ if TYPE_CHECKING:
     from mcpward.sdk.client.titles import Titles
     from mcpward.sdk.content import Audio, EmbeddedResource, Image, Message, Text
     from mcpward.sdk.context import Caller, Context, env
-    from mcpward.sdk.database.database import Changed, Database
+    from mcpward.sdk.database.composed import sql
+    from mcpward.sdk.database.database import Database
+    from mcpward.sdk.database.fetching import Changed, Rows
+    from mcpward.sdk.database.identifier import Identifier
+    from mcpward.sdk.database.like import like
+    from mcpward.sdk.database.transaction import Transaction
     from mcpward.sdk.errors import (
         ConstraintViolated,
         DatabaseFailed,
         ExchangeRefused,
         ExchangeUnavailable,
+        StatementRefused,
         ToolError,
         UniqueViolated,
     )
@@ -37,7 +43,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Audio": "mcpward.sdk.content",
     "Caller": "mcpward.sdk.context",
-    "Changed": "mcpward.sdk.database.database",
+    "Changed": "mcpward.sdk.database.fetching",
     "Completed": "mcpward.sdk.process",
     "ConstraintViolated": "mcpward.sdk.errors",
     "Context": "mcpward.sdk.context",
@@ -53,24 +59,30 @@ _HOMES = {
     "FromCaller": "mcpward.sdk.from_caller",
     "Header": "mcpward.sdk.header",
     "Icon": "mcpward.sdk.icon",
+    "Identifier": "mcpward.sdk.database.identifier",
     "Image": "mcpward.sdk.content",
     "Limit": "mcpward.sdk.guards",
     "Message": "mcpward.sdk.content",
     "Root": "mcpward.sdk.client.ask",
     "Roots": "mcpward.sdk.client.ask",
+    "Rows": "mcpward.sdk.database.fetching",
     "RunFailed": "mcpward.sdk.process",
     "Sample": "mcpward.sdk.client.sampling",
     "Sampled": "mcpward.sdk.client.sampling",
     "Server": "mcpward.sdk.server",
+    "StatementRefused": "mcpward.sdk.errors",
     "Text": "mcpward.sdk.content",
     "Titles": "mcpward.sdk.client.titles",
     "ToolError": "mcpward.sdk.errors",
     "ToolResult": "mcpward.sdk.result",
     "ToolUse": "mcpward.sdk.client.sampling",
     "ToolUsed": "mcpward.sdk.client.sampling",
+    "Transaction": "mcpward.sdk.database.transaction",
     "UniqueViolated": "mcpward.sdk.errors",
     "env": "mcpward.sdk.context",
+    "like": "mcpward.sdk.database.like",
     "run": "mcpward.sdk.process",
+    "sql": "mcpward.sdk.database.composed",
 }
 #: Names that are modules themselves.
 _MODULES = {"http": "mcpward.sdk.http"}
@@ -94,26 +106,32 @@ __all__ = [
     "FromCaller",
     "Header",
     "Icon",
+    "Identifier",
     "Image",
     "Limit",
     "Message",
     "Root",
     "Roots",
+    "Rows",
     "RunFailed",
     "Sample",
     "Sampled",
     "Server",
+    "StatementRefused",
     "Text",
     "Titles",
     "ToolError",
     "ToolResult",
     "ToolUse",
     "ToolUsed",
+    "Transaction",
     "UniqueViolated",
     "__version__",
     "env",
     "http",
+    "like",
     "run",
+    "sql",
 ]
 
 

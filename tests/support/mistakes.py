@@ -407,6 +407,21 @@ MISTAKES: tuple[tuple[str, str, str], ...] = (
         'db = Database("sqlite:///x.db")\n@server.tool\nasync def f(name: str) -> str:\n    """D."""\n    return str(await db.query(f"SELECT * FROM x WHERE name = \'{name}\'"))\n',
     ),
     (
+        "SQL from an argument",
+        PREAMBLE,
+        'db = Database("sqlite:///x.db")\n@server.tool\nasync def f(query: str) -> str:\n    """D."""\n    return str(await db.query(query))\n',
+    ),
+    (
+        "SQL that the file builds",
+        PREAMBLE,
+        'db = Database("sqlite:///x.db")\nALL = "SELECT * FROM x"\nSORTED = ALL + " ORDER BY y"\n@server.tool\nasync def f() -> str:\n    """D."""\n    return str(await db.query(SORTED))\n',
+    ),
+    (
+        "row security without PostgreSQL",
+        PREAMBLE,
+        'db = Database("sqlite:///x.db", session={"app.user": "caller.subject"})\n',
+    ),
+    (
         "a query without await",
         PREAMBLE,
         'db = Database("sqlite:///x.db")\n@server.tool\nasync def f(name: str) -> list[dict[str, Any]]:\n    """D."""\n    return db.query("SELECT 1")\n',

@@ -1,8 +1,9 @@
 """The tools, resources and prompts of a server that is written in Python, ready to be served, in its author's order."""
 
+import sys
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,6 +18,7 @@ from mcpward.core.facts import Problems
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Call, Rate, Tool, UnknownArguments
 from mcpward.core.work import loaded
+from mcpward.sdk.database.constants import CONSTANTS
 from mcpward.sdk.definitions import ToolDefinition
 from mcpward.sdk.server import Server
 from mcpward.tools.bound_arguments import Bound, bound_arguments
@@ -30,6 +32,7 @@ from mcpward.tools.result import shape
 from mcpward.tools.run_context import runner_of
 from mcpward.tools.tool_source import Introduction
 
+_DATABASE: Final = "mcpward.sdk.database.database"
 _Bind = Callable[[bytes], dict[str, Any]]
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -65,6 +68,8 @@ class Registry:
     """
 
     def __init__(self, server_name: str, server: Server, defaults: Defaults = Defaults()) -> None:  # noqa: B008  frozen
+        if _DATABASE in sys.modules:  # only for its users: before the first call, not during it
+            CONSTANTS.collect()
         deadline_s = defaults.deadline_s
         names = [definition.name for definition in server.tools]
         findings = unknown_tools(server_name, defaults.tools, names)

@@ -90,7 +90,7 @@ class Runner:
             CancelledError: cancelled from outside.
         """
         tool = accepted.tool
-        work = Work(tool.server, accepted.call.principal.key, channel)
+        work = Work(tool.server, accepted.call.principal.key, channel, accepted.call.principal)
         before = _current.set(work)
         deadline = self._watch.start(tool.deadline_s)
         try:
@@ -172,7 +172,7 @@ class Runner:
         deadline_s: float,
     ) -> dict[str, Any]:
         """Resources and prompts have no ``isError`` of their own: whatever goes wrong is a fault."""
-        work = Work(call.arrival.server, call.principal.key, channel)
+        work = Work(call.arrival.server, call.principal.key, channel, call.principal)
         before = _current.set(work)
         deadline = self._watch.start(deadline_s)
         try:
