@@ -30,7 +30,7 @@ def shape_of(tool: "Tool", definition: "ToolDefinition", server: Server, *, is_o
         "deadline_s": tool.deadline_s,
         "pools": list(tool.pools),
         "budgets": {draw.budget: draw.cost if draw.cost_of is None else "by its arguments" for draw in tool.draws},
-        "guards": [repr(guard) for guard in definition.guards],
+        "guards": [*tool.guards],
         "task": tool.task,
         "unknown_arguments": tool.unknown_arguments.value,
         "annotations": dict(definition.annotations),

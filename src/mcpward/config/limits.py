@@ -26,6 +26,7 @@ from mcpward.config.limit_syntax import settled
 from mcpward.config.names import check_budget_name, check_pool_name, check_tool_name
 from mcpward.config.output import ToolOutput
 from mcpward.config.section import Section, key
+from mcpward.config.tool_guards import ToolGuards
 from mcpward.core.values import Budget, Enforcement, Pool
 
 BudgetName = Annotated[str, AfterValidator(check_budget_name)]
@@ -133,6 +134,12 @@ class ToolSettings(Section):
     )
     unknown_arguments: Literal["refuse", "drop-client", "drop"] | None = key(
         None, "what happens to arguments that this tool does not declare; replaces its author's option", '"drop"'
+    )
+    guards: ToolGuards = key(
+        (),
+        "checks of its arguments, each a table with the name of its guard and its options; added to its author's "
+        "([guards.md](guards.md))",
+        '[{ guard = "date-range", start = "from_date", end = "to_date", max_days = 90 }]',
     )
     output: ToolOutput = Field(ToolOutput(), description="what must never leave in its results")
 

@@ -4,7 +4,7 @@
 (sanitize) → ``Reply``.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum
 from typing import Any, Protocol
 
@@ -266,7 +266,8 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     in each of ``pools`` while it runs, and draws on budgets by ``draws``. ``unknown_arguments`` is the handling of
     those that the schema does not have. ``suspects`` finds the parts of raw arguments that must be checked before they
     are bound: None if there are none. ``effort`` is the cost of binding them, None unless it is known to be more than
-    reading them.
+    reading them. ``inquire`` asks the guards that have to wait about bound arguments, and raises ``Refusal``; None if
+    there are none. ``guards`` are all guards in words.
     """
 
     server: str
@@ -291,6 +292,8 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     unknown_arguments: UnknownArguments = UnknownArguments.DROP_CLIENT
     suspects: Callable[[bytes], object | None] | None = None
     effort: Effort | None = None
+    inquire: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None
+    guards: tuple[str, ...] = ()
 
 
 class AcceptedCall(Struct, frozen=True, eq=False, gc=False):

@@ -93,6 +93,8 @@ class Execution:
             accepted = accept(call, tool)  # most calls, without a coroutine
         if accepted.dropped:
             channel.trail.without(accepted.dropped)
+        if tool.inquire is not None:
+            await self._runner.inquire(accepted, channel)
         is_task = tool.task is not None and self._is_task(call, tool, channel)
         # A person agreed, the answers are good for one run, and that is on record before anything happens.
         used_up = await self._permit(accepted, channel) if is_used_up(tool) else ""

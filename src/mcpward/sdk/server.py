@@ -14,7 +14,8 @@ from mcpward.sdk.completion import read_completion
 from mcpward.sdk.definitions import CompletionDefinition, PromptDefinition, ResourceDefinition, ToolDefinition
 from mcpward.sdk.draws import Budgets, read_draws
 from mcpward.sdk.errors import AuthoringError
-from mcpward.sdk.guards import Guard
+from mcpward.sdk.guards.author_guards import read_guards
+from mcpward.sdk.guards.parameter_guard import Guard
 from mcpward.sdk.icon import Icon
 from mcpward.sdk.labels import read_annotations, read_extensions, read_icons, read_meta, read_website
 from mcpward.sdk.lifespan import Hook, Make, read_hook, read_lifespan
@@ -126,7 +127,7 @@ class Server:
         budgets: Budgets = (),
         pools: Sequence[str | Pooled] = (),
         concurrency: int | None = None,
-        guards: Sequence[Guard] = (),
+        guards: Sequence[Guard | Callable[..., Any]] = (),
         deadline_s: float | None = None,
         confirm: bool | str = False,
         structured: bool | None = None,
@@ -154,7 +155,7 @@ class Server:
         budgets: Budgets = (),
         pools: Sequence[str | Pooled] = (),
         concurrency: int | None = None,
-        guards: Sequence[Guard] = (),
+        guards: Sequence[Guard | Callable[..., Any]] = (),
         deadline_s: float | None = None,
         confirm: bool | str = False,
         structured: bool | None = None,
@@ -200,7 +201,7 @@ class Server:
                 structured=(structured, (bool, NoneType), "False"),
                 ask_first=(ask_first, bool, "True"),
             )
-            guards_read = checks.read_guards(guards, signature, what, place) if input_schema is None else ()
+            guards_read = read_guards(guards, signature, what, place) if input_schema is None else ()
             arguments = _arguments(signature, input_schema, guards, what, place)
             checks.require_sound_run(deadline_s, confirm, task, ask_first, what, place)
             self._tools[own_name] = ToolDefinition(
@@ -497,7 +498,7 @@ def _decorate(name: Any, declare: Callable[[F], F], kind: str) -> Any:
 
 
 def _arguments(
-    signature: Signature, input_schema: Mapping[str, Any] | None, guards: Sequence[Guard], what: str, place: str
+    signature: Signature, input_schema: Mapping[str, Any] | None, guards: Sequence[Any], what: str, place: str
 ) -> Arguments | Written:
     if input_schema is None:
         return Arguments(signature.parameters, what, place)

@@ -1,6 +1,6 @@
 """The tools, resources and prompts of a server that is written in Python, ready to be served, in its author's order."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,18 +12,21 @@ from mcpward.config.output import ServerOutput
 from mcpward.config.rate import parse_rate
 from mcpward.core.change import Change, Topic
 from mcpward.core.effort import Effort
-from mcpward.core.errors import Finding, Misconfigured, Refusal
-from mcpward.core.facts import Problems
-from mcpward.core.reasons import Reason
+from mcpward.core.errors import Finding, Misconfigured
 from mcpward.core.values import Call, Rate, Tool, UnknownArguments
 from mcpward.core.work import loaded
 from mcpward.sdk.definitions import ToolDefinition
+from mcpward.sdk.guards.parameter_guard import Guard
+from mcpward.sdk.schema.arguments import Arguments
 from mcpward.sdk.server import Server
 from mcpward.tools.completion import Completion, Completions, Offer
+from mcpward.tools.configured_guards import configured
 from mcpward.tools.entry import entry_of
+from mcpward.tools.guarding import guarded, inquirer
 from mcpward.tools.overrides import NOTHING, draws_of, published_returns, unknown_tools
 from mcpward.tools.pool_names import PoolNames
 from mcpward.tools.prompt import Prompt, bind_prompt
+from mcpward.tools.published_guards import with_guards
 from mcpward.tools.resource import Resource, ResourceTemplate, bind_resource, find_declared, published, spelt
 from mcpward.tools.result import shape
 from mcpward.tools.run_context import runner_of
@@ -229,17 +232,23 @@ def _tool(
 ) -> Tool:
     added = defaults.tools.get(definition.name, NOTHING)
     returns = published_returns(server_name, definition, defaults.output, added, findings)
+    guards = (*definition.guards, *configured(server_name, definition, added.guards, findings))
     return Tool(
         server=server_name,
         name=definition.name,
         access=definition.access,
-        listing=entry_of(
-            definition,
-            inputSchema=definition.arguments.schema(),
-            outputSchema=returns.schema,
-            annotations=definition.annotations,
+        listing=with_guards(
+            entry_of(
+                definition,
+                inputSchema=definition.arguments.schema(),
+                outputSchema=returns.schema,
+                annotations=definition.annotations,
+            ),
+            guards,
+            written=definition.arguments.written() if isinstance(definition.arguments, Arguments) else {},
         ),
-        bind=_as_server(server_name, _guarded(definition, definition.arguments.bind)),
+        bind=_as_server(server_name, guarded(guards, definition.arguments.bind)),
+        inquire=inquirer(guards),
         run=runner_of(definition),
         shape=partial(shape, returns, structured=definition.structured is not False, where=definition.where),
         scopes=definition.scopes,
@@ -258,15 +267,16 @@ def _tool(
             added.unknown_arguments or definition.unknown_arguments or defaults.unknown_arguments
         ),
         suspects=definition.arguments.suspects,
-        effort=_effort(server_name, definition),
+        effort=_effort(server_name, definition, guards),
+        guards=tuple(map(repr, guards)),
     )
 
 
-def _effort(server_name: str, definition: ToolDefinition) -> Effort | None:
+def _effort(server_name: str, definition: ToolDefinition, guards: Sequence[Guard]) -> Effort | None:
     effort = definition.arguments.effort
     if effort is None:
         return None
-    return replace(effort, bind=_as_server(server_name, _guarded(definition, effort.bind)))
+    return replace(effort, bind=_as_server(server_name, guarded(guards, effort.bind)))
 
 
 def _as_server(server_name: str, bind: _Bind) -> _Bind:
@@ -280,22 +290,6 @@ def _as_server(server_name: str, bind: _Bind) -> _Bind:
             loaded.reset(before)
 
     return bind_as_server
-
-
-def _guarded(definition: ToolDefinition, bind: _Bind) -> _Bind:
-    """Bind raw arguments; then ask the guards, all of them, so that a model mends its call at once."""
-    guards = definition.guards
-    if not guards:
-        return bind
-
-    def bind_guarded(raw: bytes) -> dict[str, Any]:
-        arguments = bind(raw)
-        problems = [problem for guard in guards if (problem := guard.check(arguments)) is not None]
-        if problems:
-            raise Refusal(Reason.ARGUMENT_DANGEROUS, "a guard refused", Problems(tuple(problems)))
-        return arguments
-
-    return bind_guarded
 
 
 def _rate(definition: ToolDefinition, findings: list[Finding]) -> Rate | None:
