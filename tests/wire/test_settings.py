@@ -629,6 +629,16 @@ def ask_tool_fixed(ward):
 
 
 BEGAN, IN_TURN = ["began", "began", "ended", "ended"], ["began", "ended", "began", "ended"]
+BRIEF = [{"guard": "length", "parameter": "text", "max": 3}]
+
+
+@flips("servers.bench.tools.echo.guards", BRIEF, ["", "", None], ["", "argument-dangerous", 3])
+def ask_tool_guards(ward):
+    listed = {tool["name"]: tool for tool in ward.modern("tools/list").json()["result"]["tools"]}
+    most = listed["echo"]["inputSchema"]["properties"]["text"].get("maxLength")
+    return [*(reason_of(echo(ward, text)) for text in ("abc", "abcd")), most]
+
+
 GPU = {"servers.bench.tools.work.pools": ["gpu"]}
 
 
@@ -901,6 +911,9 @@ def test_limits_are_set_from_the_environment_with_tables(tmp_path):
     "given,told",
     [
         ({"servers.bench.tools.ehco.concurrency": 1}, "did you mean echo?"),
+        ({"servers.bench.tools.echo.guards": [BRIEF[0] | {"parameter": "txt"}]}, "did you mean text?"),
+        ({"servers.bench.tools.echo.guards": [BRIEF[0] | {"maximum": 3}]}, "did you mean max?"),
+        ({"servers.bench.tools.echo.guards": [BRIEF[0] | {"guard": "lenght"}]}, "did you mean length?"),
         ({"servers.bench.tools.echo.pools": ["gpu"]}, "write [pools.gpu] with concurrency = 5"),
         ({"servers.bench.tools.echo.budgets.stripe": 1}, 'write [budgets.stripe] with rate = "…"'),
         ({"budgets.stripe.rate": ONCE}, "no tool draws on it"),

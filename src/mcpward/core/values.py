@@ -4,7 +4,7 @@
 (sanitize) → ``Reply``.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum
 from typing import Any, Protocol
 
@@ -271,6 +271,8 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     those that the schema does not have. ``suspects`` finds the parts of raw arguments that must be checked before they
     are bound: None if there are none. ``effort`` is the cost of binding them, None unless it is known to be more than
     reading them. ``caller_values`` fills the arguments that are the caller's own, None if there are none.
+    reading them. ``inquire`` asks the guards that have to wait about bound arguments, and raises ``Refusal``; None if
+    there are none. ``guards`` are all guards in words.
     """
 
     server: str
@@ -298,6 +300,8 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     suspects: Callable[[bytes], object | None] | None = None
     effort: Effort | None = None
     caller_values: CallerValues | None = None
+    inquire: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None
+    guards: tuple[str, ...] = ()
 
 
 class AcceptedCall(Struct, frozen=True, eq=False, gc=False):

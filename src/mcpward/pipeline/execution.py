@@ -97,6 +97,8 @@ class Execution:
             channel.trail.without(accepted.dropped)
         if tool.caller_values is not None and (told := tool.caller_values.told(call.principal)):
             channel.trail.filled(told, tool.caller_values.sources)
+        if tool.inquire is not None:
+            await self._runner.inquire(accepted, channel)
         is_task = tool.task is not None and self._is_task(call, tool, channel)
         # A person agreed, the answers are good for one run, and that is on record before anything happens.
         used_up = await self._permit(accepted, channel) if is_used_up(tool) else ""

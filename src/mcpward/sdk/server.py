@@ -15,7 +15,8 @@ from mcpward.sdk.confirmation import read_confirm
 from mcpward.sdk.definitions import CompletionDefinition, PromptDefinition, ResourceDefinition, ToolDefinition
 from mcpward.sdk.draws import Budgets, read_draws
 from mcpward.sdk.errors import AuthoringError
-from mcpward.sdk.guards import Guard
+from mcpward.sdk.guards.author_guards import read_guards
+from mcpward.sdk.guards.parameter_guard import Guard
 from mcpward.sdk.icon import Icon
 from mcpward.sdk.labels import read_annotations, read_extensions, read_icons, read_meta, read_website
 from mcpward.sdk.lifespan import Hook, Make, read_hook, read_lifespan
@@ -130,7 +131,7 @@ class Server:
         budgets: Budgets = (),
         pools: Sequence[str | Pooled] = (),
         concurrency: int | None = None,
-        guards: Sequence[Guard] = (),
+        guards: Sequence[Guard | Callable[..., Any]] = (),
         deadline_s: float | None = None,
         confirm: bool | str | Question = False,
         structured: bool | None = None,
@@ -158,7 +159,7 @@ class Server:
         budgets: Budgets = (),
         pools: Sequence[str | Pooled] = (),
         concurrency: int | None = None,
-        guards: Sequence[Guard] = (),
+        guards: Sequence[Guard | Callable[..., Any]] = (),
         deadline_s: float | None = None,
         confirm: bool | str | Question = False,
         structured: bool | None = None,
@@ -205,7 +206,7 @@ class Server:
                 structured=(structured, (bool, NoneType), "False"),
                 ask_first=(ask_first, bool, "True"),
             )
-            guards_read = checks.read_guards(guards, signature, what, place) if input_schema is None else ()
+            guards_read = read_guards(guards, signature, what, place) if input_schema is None else ()
             arguments = _arguments(signature, input_schema, guards, what, place)
             checks.require_sound_run(deadline_s, task, ask_first, what, place)
             asked = read_confirm(confirm, arguments.names, self._value, what, place)
@@ -503,7 +504,7 @@ def _decorate(name: Any, declare: Callable[[F], F], kind: str) -> Any:
 
 
 def _arguments(
-    signature: Signature, input_schema: Mapping[str, Any] | None, guards: Sequence[Guard], what: str, place: str
+    signature: Signature, input_schema: Mapping[str, Any] | None, guards: Sequence[Any], what: str, place: str
 ) -> Arguments | Written:
     if input_schema is None:
         return Arguments(signature.parameters, what, place)
