@@ -56,6 +56,9 @@ KEPT = {
     ("reasons.md", "Find the id in the log, and the call with"): "tests/wire/test_failed_tools.py",
     ("secrets.md", "The log says so once, with"): "tests/wire/test_env.py",
     ("secrets.md", "its last value holds, and the log says so"): "tests/wire/test_env.py",
+    ("secrets.md", "the log has one line when it begins"): "tests/wire/test_secret_manager.py",
+    ("secrets.md", "log names the secret and the reason"): "tests/wire/test_secret_manager.py",
+    ("secrets.md", "The log names the servers and the status"): "tests/wire/test_secret_manager.py",
     ("audit.md", "and the log says that it is"): "tests/unit/cli/test_acts.py",
     ("secrets.md", "Under that id the log has the host and the reason"): "tests/attack/test_tool_http.py",
 }

@@ -4,7 +4,7 @@
 (sanitize) → ``Reply``.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum
 from typing import Any, Protocol
 
@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from mcpward.core.caller_values import CallerValues
 from mcpward.core.effort import Effort
+from mcpward.core.question_text import Wording
 from mcpward.core.scope import Access
 from mcpward.core.secret import Secret
 from mcpward.core.unbounded import Unbounded
@@ -262,7 +263,8 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     ``bind`` raises :class:`~mcpward.core.errors.Refusal` (arguments-invalid, argument-dangerous). ``run`` begins a call
     and returns an awaitable of the author's result, of which ``shape`` makes a :class:`RawResult`. ``listing`` is the
     tool's entry in ``tools/list``, ready to encode. ``confirm`` if a person must agree first, ``question`` is the text
-    of the request ("" for mcpward's own). ``ask_first`` makes a tool that runs as a task put its questions before the
+    of the request ("" for mcpward's own), ``wording`` its parts if arguments stand in it, and ``asker`` begins the call
+    of a function that returns it. ``ask_first`` makes a tool that runs as a task put its questions before the
     task begins. ``mirrored`` maps each header (``mcp-param-…``, lower-case) to the path of the argument that it repeats
     (``x-mcp-header``). ``task`` states whether the tool may (``optional``) or must (``required``) run as a task of the
     tasks extension. ``concurrency`` calls of it may run at once (None: as many as its server allows). It holds a slot
@@ -270,9 +272,11 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     those that the schema does not have. ``suspects`` finds the parts of raw arguments that must be checked before they
     are bound: None if there are none. ``effort`` is the cost of binding them, None unless it is known to be more than
     reading them. ``caller_values`` fills the arguments that are the caller's own, None if there are none.
-    ``unbounded`` are the parts of the arguments that the author left without a bound. ``owned`` returns a result with
-    only the caller's own rows, and raises :class:`~mcpward.core.errors.Refusal` (output-refused); None if rows have no
-    owner.
+    reading them. ``caller_values`` fills the arguments that are the caller's own, None if there are none. ``inquire``
+    asks the guards that have to wait about bound arguments, and raises ``Refusal``; None if there are none. ``guards``
+    are all guards in words. ``unbounded`` are the parts of the arguments that the author left without a bound.
+    ``owned`` returns a result with only the caller's own rows, and raises ``Refusal`` (output-refused); None if rows
+    have no owner.
     """
 
     server: str
@@ -287,6 +291,8 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     deadline_s: float = 30.0
     confirm: bool = False
     question: str = ""
+    wording: Wording | None = None
+    asker: Callable[..., Any] | None = None
     structured: bool = False
     mirrored: Mapping[bytes, tuple[str, ...]] = {}
     task: str | None = None
@@ -298,6 +304,8 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     suspects: Callable[[bytes], object | None] | None = None
     effort: Effort | None = None
     caller_values: CallerValues | None = None
+    inquire: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None
+    guards: tuple[str, ...] = ()
     unbounded: tuple[Unbounded, ...] = ()
     owned: "Callable[[Principal, RawResult], RawResult] | None" = None
 

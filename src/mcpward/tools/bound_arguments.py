@@ -29,7 +29,7 @@ from mcpward.sdk.signature import Parameter
 
 _LONGEST_TOLD: Final = 100
 _UNDECLARED: Final = "not an argument of this tool"
-Check = Callable[[dict[str, Any]], None]
+Check = Callable[[Mapping[str, Any]], None]
 Bind = Callable[[bytes], dict[str, Any]]
 
 
@@ -95,7 +95,7 @@ class Bound(Struct, frozen=True, eq=False):
 
         return bind_refusing
 
-    def caller_values(self, check: Check, owners: tuple[CallerPath, ...] = ()) -> CallerValues | None:
+    def caller_values(self, check: Check | None, owners: tuple[CallerPath, ...] = ()) -> CallerValues | None:
         """Return what fills the arguments, and then has them checked; None if there is nothing to fill.
 
         ``owners`` are the values by which a result's rows are the caller's: without them it gets none.
@@ -210,7 +210,7 @@ def _whole(parameter: Parameter) -> Any:
 
 
 def _fill(
-    filled: tuple[FilledArgument, ...], check: Check, principal: Principal, arguments: dict[str, Any]
+    filled: tuple[FilledArgument, ...], check: Check | None, principal: Principal, arguments: dict[str, Any]
 ) -> dict[str, Any]:
     whole = dict(arguments)
     for one in filled:
@@ -218,7 +218,8 @@ def _fill(
             whole[PARAMETER] = {**whole[PARAMETER], one.name: one.fill(principal)}
         else:
             whole[one.name] = one.fill(principal)
-    check(whole)
+    if check is not None:
+        check(whole)
     return whole
 
 

@@ -1,7 +1,7 @@
 """Arguments without a bound, as a start reports them: what has none, what holds instead, and the line to write."""
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 from mcpward.core.errors import Finding
 from mcpward.core.unbounded import Unbounded
@@ -16,9 +16,12 @@ _MOST_NAMED: Final = 3
 _MOST_TOOLS: Final = 5
 
 
-def unbounded_of(arguments: Arguments | Written) -> tuple[Unbounded, ...]:
-    """Return what the author left without a bound, in a tool's arguments that the model fills."""
-    return unbounded_parts(arguments.schema(), is_written=isinstance(arguments, Written))
+def unbounded_of(arguments: Arguments | Written, published: Mapping[str, Any]) -> tuple[Unbounded, ...]:
+    """Return what no author and no operator bounded, in a tool's arguments that the model fills.
+
+    ``published`` is their schema with what guards say.
+    """
+    return unbounded_parts(published, is_written=isinstance(arguments, Written))
 
 
 def unbounded_findings(server: str, definition: ToolDefinition, parts: tuple[Unbounded, ...]) -> list[Finding]:
