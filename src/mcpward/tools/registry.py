@@ -23,7 +23,7 @@ from mcpward.sdk.owned import Owned
 from mcpward.sdk.schema.arguments import Arguments
 from mcpward.sdk.schema.returns import Returns
 from mcpward.sdk.server import Server
-from mcpward.tools.bound_arguments import Bound, bound_arguments
+from mcpward.tools.bound_arguments import FilledArguments, bound_arguments
 from mcpward.tools.completion import Completion, Completions, Offer
 from mcpward.tools.configured_guards import configured
 from mcpward.tools.entry import entry_of
@@ -292,7 +292,9 @@ def _tool(
     )
 
 
-def _listing(definition: ToolDefinition, bound: Bound, returns: Returns, guards: Sequence[Guard]) -> dict[str, Any]:
+def _listing(
+    definition: ToolDefinition, bound: FilledArguments, returns: Returns, guards: Sequence[Guard]
+) -> dict[str, Any]:
     entry = entry_of(
         definition,
         inputSchema=bound.arguments.schema(),
@@ -303,14 +305,14 @@ def _listing(definition: ToolDefinition, bound: Bound, returns: Returns, guards:
     return with_guards(entry, guards, written=written)
 
 
-def _effort(server_name: str, guards: Sequence[Guard], bound: Bound) -> Effort | None:
+def _effort(server_name: str, guards: Sequence[Guard], bound: FilledArguments) -> Effort | None:
     effort = bound.arguments.effort
     if effort is None:
         return None
     return replace(effort, bind=_binder(server_name, guards, bound, effort.bind))
 
 
-def _binder(server_name: str, guards: Sequence[Guard], bound: Bound, bind: _Bind) -> _Bind:
+def _binder(server_name: str, guards: Sequence[Guard], bound: FilledArguments, bind: _Bind) -> _Bind:
     if bound.filled:  # guards see the filled arguments too, so that they wait for them
         return _as_server(server_name, bound.refusing(bind))
     return _as_server(server_name, guarded(guards, bind))
