@@ -1,4 +1,4 @@
-"""Row security: who calls, told to PostgreSQL for one transaction, so that its policies filter the rows.
+"""Row security: the caller, set in PostgreSQL for one transaction, so that its policies filter the rows.
 
 ``set_config(name, value, true)`` is ``SET LOCAL``: it ends with the transaction, and the next caller's statement on the
 same connection starts without it. There is no statement without a value: without a caller nothing is sent.
@@ -24,7 +24,7 @@ _PASSES: Final = text("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolna
 
 
 class CallerSettings:
-    """What a transaction is told first: settings from the caller, and the role that it runs as.
+    """The first statement of a transaction: settings from the caller, and the role that it runs as.
 
     Raises:
         DatabaseMisuse: another database than PostgreSQL, or a name, a source or a role that means nothing.
@@ -34,7 +34,7 @@ class CallerSettings:
         if session is None and role is None:
             self._sources: dict[str, str] = {}
             self._role = None
-            self._told = None
+            self._statement = None
             return
         option = "session" if session is not None else "role"
         if dialect != "postgresql":
@@ -46,16 +46,11 @@ class CallerSettings:
         self._role = role
         names = [*([("role", "role")] if role else []), *((name, f"v{n}") for n, name in enumerate(self._sources))]
         calls = ", ".join(f"set_config('{name}', CAST(:{bound} AS text), true)" for name, bound in names)
-        self._told = text(f"SELECT {calls}")  # names that matched above
-
-    @property
-    def is_needed(self) -> bool:
-        """Whether anything is told at all."""
-        return self._told is not None
+        self._statement = text(f"SELECT {calls}")  # names that matched above
 
     @property
     def is_row_security(self) -> bool:
-        """Whether policies depend on what is told, so that the role must not pass them."""
+        """Whether policies depend on the settings, so that the role must not pass them."""
         return bool(self._sources)
 
     def values(self) -> dict[str, str]:
@@ -78,10 +73,10 @@ class CallerSettings:
             given[f"v{number}"] = value
         return given
 
-    async def tell(self, connection: AsyncConnection, values: Mapping[str, str]) -> None:
-        """Tell the transaction, which begins with this if it has not begun."""
-        if self._told is not None:
-            await connection.execute(self._told, dict(values))
+    async def send(self, connection: AsyncConnection, values: Mapping[str, str]) -> None:
+        """Send the values to the transaction; it begins with them if it has not begun."""
+        if self._statement is not None:
+            await connection.execute(self._statement, dict(values))
 
     async def require_bound(self, connection: AsyncConnection) -> None:
         """Raise :class:`DatabaseFailed` if the connection's role passes every policy: rows of all would be read."""
