@@ -1,8 +1,10 @@
 """The tools, resources and prompts of a server that is written in Python, ready to be served, in its author's order."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from pathlib import Path
+from types import CodeType
 from typing import Any, Final
 
 from msgspec import Struct
@@ -21,6 +23,7 @@ from mcpward.core.work import loaded
 from mcpward.sdk.database.constants import CONSTANTS
 from mcpward.sdk.definitions import ToolDefinition
 from mcpward.sdk.server import Server
+from mcpward.sdk.signature import unwrapped_code
 from mcpward.tools.completion import Completion, Completions, Offer
 from mcpward.tools.entry import entry_of
 from mcpward.tools.overrides import NOTHING, draws_of, published_returns, unknown_tools
@@ -66,7 +69,7 @@ class Registry:
 
     def __init__(self, server_name: str, server: Server, defaults: Defaults = Defaults()) -> None:  # noqa: B008  frozen
         if _DATABASE in sys.modules:  # only for its users: before the first call, not during it
-            CONSTANTS.collect()
+            CONSTANTS.collect({Path(code.co_filename).parent for code in _codes(server)})
         deadline_s = defaults.deadline_s
         names = [definition.name for definition in server.tools]
         findings = unknown_tools(server_name, defaults.tools, names)
@@ -227,6 +230,16 @@ class Registry:
             resources={uri: one for uri, one in self._fixed.items() if (Topic.RESOURCES, uri) not in off},
             templates={one.uri: one for one in self._declared_templates if (Topic.RESOURCES, one.uri) not in off},
         )
+
+
+def _codes(server: Server) -> Iterator[CodeType]:
+    """The code of the author's functions, as far as it is Python's."""
+    functions = [one.function for one in server.tools]
+    functions += [one.function for one in server.resources] + [one.function for one in server.prompts]
+    for function in functions:
+        code = unwrapped_code(function)
+        if code is not None:
+            yield code
 
 
 def _tool(
