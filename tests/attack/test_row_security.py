@@ -18,7 +18,7 @@ TOOLS = '''
 from mcpward import Database, Server
 
 server = Server("notes")
-db = Database("URL", read_only=False, max_concurrency=2, session={"app.owner": "caller.name"}, role="notes_user")
+db = Database("URL", read_only=False, max_concurrency=2, session={"app.owner": "caller.tags.owner"}, role="notes_user")
 
 
 @server.tool(read_only=True)
@@ -60,7 +60,9 @@ def site(tmp_path: Path, postgres_server: PostgresServer) -> Iterator[Ward]:
     )
     with serving(tmp_path / "site", start=False, servers=served) as site:
         (site.folder / "tools.py").write_text(TOOLS.replace("URL", postgres_server.url(name)))
-        site.credentials = {who: site.create_key(name=who, **{"class": "destructive"}) for who in ("alice", "bob")}
+        site.credentials = {
+            who: site.create_key(name=who, tag=f"owner={who}", **{"class": "destructive"}) for who in ("alice", "bob")
+        }
         yield site.start()
 
 
@@ -89,4 +91,4 @@ def test_a_caller_without_an_identity_is_refused_and_reads_nothing(site: Ward) -
     answer = site.call("notes", path="/open/mcp")
     assert answer.json()["result"]["isError"]
     assert "alice" not in json.dumps(answer.json())
-    assert "none who is known" in site.log()
+    assert "this one has no tags.owner" in site.log()

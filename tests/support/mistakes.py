@@ -127,7 +127,37 @@ MISTAKES: tuple[tuple[str, str, str], ...] = (
         '@server.tool(guards=DateRange("a", "b", max_days=3))\ndef f(a: date, b: date) -> str:\n    """D."""\n    return ""\n',
     ),
     (
-        "a function as a guard",
+        "a guard of a value in guards",
+        PREAMBLE,
+        '@server.tool(guards=[Email()])\ndef f(a: str) -> str:\n    """D."""\n    return ""\n',
+    ),
+    (
+        "a guard on another type",
+        PREAMBLE,
+        '@server.tool\ndef f(a: Annotated[int, Email()]) -> str:\n    """D."""\n    return ""\n',
+    ),
+    (
+        "a path as a text",
+        PREAMBLE,
+        '@server.tool\ndef f(a: Annotated[str, SafePath("/")]) -> str:\n    """D."""\n    return ""\n',
+    ),
+    (
+        "a file without its folder",
+        PREAMBLE,
+        '@server.tool\ndef f(a: SafeFile) -> str:\n    """D."""\n    return ""\n',
+    ),
+    (
+        "a URL as a text",
+        PREAMBLE,
+        '@server.tool\ndef f(a: Annotated[str, HttpUrl(["example.com"])]) -> str:\n    """D."""\n    return ""\n',
+    ),
+    (
+        "a pattern with lookahead in a guard",
+        PREAMBLE,
+        '@server.tool\ndef f(a: Annotated[str, Pattern("(?=x)")]) -> str:\n    """D."""\n    return ""\n',
+    ),
+    (
+        "a rule over no parameter",
         PREAMBLE,
         '@server.tool(guards=[lambda x: None])\ndef f(a: date, b: date) -> str:\n    """D."""\n    return ""\n',
     ),

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, field_validator
 
 from mcpward.config.address import Address, parse_address
+from mcpward.config.external_secrets import ExternalSecrets
 from mcpward.config.fields import (
     AgeOrNone,
     AllowedHosts,
@@ -247,6 +248,7 @@ class SecretSources(Section):
         "serve. One that is asked for at import always refuses",
         '"refuse"',
     )
+    manager: ExternalSecrets = Field(ExternalSecrets(), description="an external secret manager")
 
 
 class Server(Section):

@@ -11,14 +11,13 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mcpward.core.values import AuthMethod, Principal
+from mcpward.core.caller_path import CallerPath, read_caller_path
 from mcpward.core.work import current
 from mcpward.sdk.errors import DatabaseFailed, DatabaseMisuse, StatementRefused
 
 _NAME: Final = re.compile(r"[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*", re.ASCII)
 _ROLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}", re.ASCII)
-_PLAIN: Final = ("subject", "issuer", "name", "client", "key_id", "server")
-_MAPPINGS: Final = ("claims", "tags")
+_OWNER: Final = "caller."
 _KNOWN: Final = "caller.subject, caller.issuer, caller.claims.NAME or caller.tags.NAME"
 _PASSES: Final = text("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user")
 
@@ -32,7 +31,7 @@ class CallerSettings:
 
     def __init__(self, session: Any, role: Any, dialect: str) -> None:
         if session is None and role is None:
-            self._sources: dict[str, str] = {}
+            self._sources: dict[str, CallerPath] = {}
             self._role = None
             self._statement = None
             return
@@ -64,13 +63,13 @@ class CallerSettings:
             return given
         work = current.get(None)
         principal = work.principal if work is not None else None
-        if principal is None or principal.way is AuthMethod.ANONYMOUS:
-            raise StatementRefused("rows of this Database belong to callers, and there is none who is known")
+        if principal is None:
+            raise StatementRefused("rows of this Database belong to callers, and no call runs here")
         for number, source in enumerate(self._sources.values()):
-            value = _value(principal, source)
-            if not value:
+            value = source.find(principal)
+            if isinstance(value, bool) or not isinstance(value, str | int):  # None, and what is no single value
                 raise StatementRefused(f"rows of this Database belong to callers, and this one has no {source}")
-            given[f"v{number}"] = value
+            given[f"v{number}"] = str(value)
         return given
 
     async def send(self, connection: AsyncConnection, values: Mapping[str, str]) -> None:
@@ -87,32 +86,17 @@ class CallerSettings:
             )
 
 
-def _read(session: Any) -> dict[str, str]:
+def _read(session: Any) -> dict[str, CallerPath]:
+    hint = 'write session={"app.user_id": "caller.subject"}'
     if not isinstance(session, Mapping):
-        raise DatabaseMisuse("Database: session is a dict", hint='write session={"app.user_id": "caller.subject"}')
+        raise DatabaseMisuse("Database: session is a dict", hint=hint)
+    read = {}
     for name, source in session.items():
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            hint = 'write session={"app.user_id": "caller.subject"}'
             raise DatabaseMisuse("Database: a setting of session has a name with a dot, in small letters", hint=hint)
-        owner, _, rest = str(source).partition(".")
-        first, _, inner = rest.partition(".")
-        is_known = owner == "caller" and ((first in _PLAIN and not inner) or (first in _MAPPINGS and bool(inner)))
-        if not isinstance(source, str) or not is_known:
-            raise DatabaseMisuse(f"Database: the source of {name} is nothing of a caller", hint=f"write {_KNOWN}")
-    return dict(session)
-
-
-def _value(principal: Principal, source: str) -> str:
-    """Return what the caller has there, as a text; "" for nothing, and for what is no single value."""
-    _, first, *inner = source.split(".", 2)
-    if first == "name":
-        is_token = principal.way is AuthMethod.OAUTH
-        return principal.subject if is_token else principal.client
-    if first == "client" and principal.way is not AuthMethod.OAUTH:
-        return ""  # the name of a key, which is caller.name
-    found: Any = getattr(principal, first, None)
-    if inner:
-        found = found.get(inner[0]) if isinstance(found, Mapping) else None
-    if isinstance(found, bool) or not isinstance(found, str | int):
-        return ""
-    return str(found)
+        try:
+            read[name] = read_caller_path(str(source).removeprefix(_OWNER) if str(source).startswith(_OWNER) else "")
+        except ValueError:
+            problem = f"Database: the source of {name} is nothing of a caller"
+            raise DatabaseMisuse(problem, hint=f"write {_KNOWN}") from None
+    return read
