@@ -1,8 +1,10 @@
 """The tools, resources and prompts of a server that is written in Python, ready to be served, in its author's order."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
+from types import CodeType
 from typing import Any, Final, ParamSpec, TypeVar
 
 from msgspec import Struct
@@ -23,6 +25,7 @@ from mcpward.sdk.owned import Owned
 from mcpward.sdk.schema.arguments import Arguments
 from mcpward.sdk.schema.returns import Returns
 from mcpward.sdk.server import Server
+from mcpward.sdk.signature import unwrapped_code
 from mcpward.tools.bound_arguments import FilledArguments, bound_arguments
 from mcpward.tools.completion import Completion, Completions, Offer
 from mcpward.tools.configured_guards import configured
@@ -77,7 +80,7 @@ class Registry:
 
     def __init__(self, server_name: str, server: Server, defaults: Defaults = Defaults()) -> None:  # noqa: B008  frozen
         if _DATABASE in sys.modules:  # only for its users: before the first call, not during it
-            CONSTANTS.collect()
+            CONSTANTS.collect({Path(code.co_filename).parent for code in _codes(server)})
         deadline_s = defaults.deadline_s
         names = [definition.name for definition in server.tools]
         findings = unknown_tools(server_name, defaults.tools, names)
@@ -238,6 +241,16 @@ class Registry:
             resources={uri: one for uri, one in self._fixed.items() if (Topic.RESOURCES, uri) not in off},
             templates={one.uri: one for one in self._declared_templates if (Topic.RESOURCES, one.uri) not in off},
         )
+
+
+def _codes(server: Server) -> Iterator[CodeType]:
+    """The code of the author's functions, as far as it is Python's."""
+    functions = [one.function for one in server.tools]
+    functions += [one.function for one in server.resources] + [one.function for one in server.prompts]
+    for function in functions:
+        code = unwrapped_code(function)
+        if code is not None:
+            yield code
 
 
 def _tool(
