@@ -277,7 +277,7 @@ def fetching(port: int) -> Server:
 
 
 async def test_attack_80_a_name_that_moves_home_and_a_redirect_off_the_list_reach_no_canary():
-    book = {
+    book: dict[str, Sequence[Sequence[str]]] = {
         "moves.example": [["127.0.0.1"], ["127.0.0.2"]],
         "two.example": [["127.0.0.1", "127.0.0.2"]],
         "home.example": [["127.0.0.2"]],
