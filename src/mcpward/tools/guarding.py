@@ -14,23 +14,36 @@ from mcpward.core.reasons import Reason
 from mcpward.sdk.guards.parameter_guard import Guard, Said
 
 Bind = Callable[[bytes], dict[str, Any]]
+Check = Callable[[Mapping[str, Any]], None]
 Inquire = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 
 def guarded(guards: Sequence[Guard], bind: Bind) -> Bind:
     """Bind raw arguments; then ask the guards, all of them, so that a model mends its call at once."""
-    asked = [(guard, guard.check) for guard in guards if not waits(guard)]
-    if not asked:
+    check = checker(guards)
+    if check is None:
         return bind
 
     def bind_guarded(raw: bytes) -> dict[str, Any]:
         arguments = bind(raw)
-        found = [(guard, said) for guard, check in asked if (said := check(arguments)) is not None]
-        if found:
-            raise refusal(found)
+        check(arguments)
         return arguments
 
     return bind_guarded
+
+
+def checker(guards: Sequence[Guard]) -> Check | None:
+    """Return what asks the guards that answer at once, about bound arguments; None if there are none."""
+    asked = [(guard, guard.check) for guard in guards if not waits(guard)]
+    if not asked:
+        return None
+
+    def check_all(arguments: Mapping[str, Any]) -> None:
+        found = [(guard, said) for guard, check in asked if (said := check(arguments)) is not None]
+        if found:
+            raise refusal(found)
+
+    return check_all
 
 
 def inquirer(guards: Sequence[Guard]) -> Inquire | None:

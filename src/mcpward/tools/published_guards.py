@@ -30,6 +30,8 @@ def with_guards(entry: dict[str, Any], guards: Sequence[Guard], *, written: Mapp
     sentences: list[str] = []
     for guard in guards:
         names = [written.get(name, name) for name in guard.parameters]
+        if properties.keys().isdisjoint(names):  # filled by mcpward: nothing that the model could heed
+            continue
         keywords = getattr(guard, "keywords", None)
         for parameter, name in zip(guard.parameters, names, strict=True):
             part = properties.get(name)

@@ -90,7 +90,7 @@ class Runner:
             CancelledError: cancelled from outside.
         """
         tool = accepted.tool
-        work = Work(tool.server, accepted.call.principal.key, channel)
+        work = Work(tool.server, accepted.call.principal.key, channel, accepted.call.principal)
         before = _current.set(work)
         deadline = self._watch.start(tool.deadline_s)
         try:
@@ -98,6 +98,8 @@ class Runner:
             if isinstance(value, str) and len(value) > self._longest_text:
                 raise withheld(f"the result has {len(value)} characters, {_SETTING} is {self._longest_text}", _TOO_LONG)
             result: RawResult = tool.shape(value)
+            if tool.owned is not None:
+                result = tool.owned(accepted.call.principal, result)
         except ToolError as told:
             if deadline.is_over:
                 raise _too_late(tool.deadline_s) from None
@@ -203,7 +205,7 @@ class Runner:
         deadline_s: float,
     ) -> dict[str, Any]:
         """Resources and prompts have no ``isError`` of their own: whatever goes wrong is a fault."""
-        work = Work(call.arrival.server, call.principal.key, channel)
+        work = Work(call.arrival.server, call.principal.key, channel, call.principal)
         before = _current.set(work)
         deadline = self._watch.start(deadline_s)
         try:
