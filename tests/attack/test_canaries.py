@@ -416,7 +416,7 @@ AT_ITS_PLACE: dict[str, str | list[str]] = {
 def test_attack_85_a_secret_in_the_settings_stands_in_no_message_about_them(tmp_path: Path, key: str, where: str):
     """Where it is one, and where it is a mistake: what checks, shows or serves the settings does not show it."""
     said, canary = AT_ITS_PLACE[key], OF_COUNTERS.value
-    value = [one.format(canary) for one in said] if isinstance(said, list) else said.format(canary)
+    value = said.format(canary) if isinstance(said, str) else [one.format(canary) for one in said]
     variable = f"MCPWARD_{key.upper().replace('.', '__')}"
     settings = {key: value} if where == "file" else {}
     env = {variable: value[0] if isinstance(value, list) else value} if where == "environment" else {}

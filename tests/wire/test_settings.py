@@ -93,6 +93,11 @@ def ask_public_url(ward):
     return as_host(ward, "mcp.example.com")
 
 
+@flips("servers.<name>.tools.echo.confirm", True, "", "consent-missing")
+def ask_confirm(ward):
+    return reason_of(echo(ward))
+
+
 @flips("site.default_server", "bench", 404, 200, {"servers.other.source": "bench.py"})
 def ask_default_server(ward):
     return echo(ward).status_code
@@ -608,12 +613,37 @@ def ask_unknown_arguments(ward):
     return asked_with_more(ward, "toolCallId", "more")
 
 
+@flips("servers.bench.bounds", "off", "arguments-invalid", "")
+def ask_bounds(ward):
+    return reason_of(ward.call("echo", {"text": "a" * 10_001}))
+
+
 @flips("servers.bench.tools.echo.unknown_arguments", "drop", ["", "arguments-invalid"], ["", ""])
 def ask_tool_unknown_arguments(ward):
     return asked_with_more(ward, "toolCallId", "more")
 
 
+@flips("servers.bench.tools.echo.bind.text", "caller.subject", "", "arguments-invalid")
+def ask_tool_bind(ward):
+    return reason_of(ward.call("echo", {"text": "a"}))
+
+
+@flips("servers.bench.tools.echo.fixed.text", "b", "", "arguments-invalid")
+def ask_tool_fixed(ward):
+    return reason_of(ward.call("echo", {"text": "a"}))
+
+
 BEGAN, IN_TURN = ["began", "began", "ended", "ended"], ["began", "ended", "began", "ended"]
+BRIEF = [{"guard": "length", "parameter": "text", "max": 3}]
+
+
+@flips("servers.bench.tools.echo.guards", BRIEF, ["", "", None], ["", "argument-dangerous", 3])
+def ask_tool_guards(ward):
+    listed = {tool["name"]: tool for tool in ward.modern("tools/list").json()["result"]["tools"]}
+    most = listed["echo"]["inputSchema"]["properties"]["text"].get("maxLength")
+    return [*(reason_of(echo(ward, text)) for text in ("abc", "abcd")), most]
+
+
 GPU = {"servers.bench.tools.work.pools": ["gpu"]}
 
 
@@ -886,6 +916,9 @@ def test_limits_are_set_from_the_environment_with_tables(tmp_path):
     "given,told",
     [
         ({"servers.bench.tools.ehco.concurrency": 1}, "did you mean echo?"),
+        ({"servers.bench.tools.echo.guards": [BRIEF[0] | {"parameter": "txt"}]}, "did you mean text?"),
+        ({"servers.bench.tools.echo.guards": [BRIEF[0] | {"maximum": 3}]}, "did you mean max?"),
+        ({"servers.bench.tools.echo.guards": [BRIEF[0] | {"guard": "lenght"}]}, "did you mean length?"),
         ({"servers.bench.tools.echo.pools": ["gpu"]}, "write [pools.gpu] with concurrency = 5"),
         ({"servers.bench.tools.echo.budgets.stripe": 1}, 'write [budgets.stripe] with rate = "…"'),
         ({"budgets.stripe.rate": ONCE}, "no tool draws on it"),
@@ -1131,6 +1164,7 @@ ELSEWHERE = ("egress.", "issuers.", "servers.<name>.oauth.")
 def test_every_setting_is_flipped():
     known = {one.key for one in explain_all() if not one.key.startswith(ELSEWHERE)}
     tested = {".".join(general(tuple(key.split(".")))) for key in FLIPS} | OWN
-    tested = {key.replace(".budgets.stripe", ".budgets") for key in tested}
+    of_tables = {".budgets.stripe": ".budgets", ".bind.text": ".bind", ".fixed.text": ".fixed"}
+    tested = {next((key.replace(*pair) for pair in of_tables.items() if pair[0] in key), key) for key in tested}
     assert known - tested == set()
     assert tested - known == set()

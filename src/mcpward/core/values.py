@@ -4,15 +4,18 @@
 (sanitize) → ``Reply``.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum
 from typing import Any, Protocol
 
 from msgspec import Struct
 
+from mcpward.core.caller_values import CallerValues
 from mcpward.core.effort import Effort
+from mcpward.core.question_text import Wording
 from mcpward.core.scope import Access
 from mcpward.core.secret import Secret
+from mcpward.core.unbounded import Unbounded
 
 
 class Rate(Struct, frozen=True):
@@ -144,9 +147,9 @@ class Principal(Struct, frozen=True, kw_only=True, eq=False):
     ``key`` is the only definition of "the same caller": limits, sessions, sealed state and traffic use it. ``tools`` is
     None if every tool of the server may be used; ``networks`` were checked already. ``access`` is the lowest class
     unless the principal was made with another. ``claims`` are those of a token that the operator chose for tools to
-    see, deeply frozen. ``expires_at`` is when the token ends (seconds since 1970), None for a credential without an end
-    of its own. ``waiver`` names what lets the caller's calls run if its client cannot ask a person for consent, "key"
-    or "scope"; None if nothing does.
+    see, deeply frozen; ``tags`` are those of its key, by name. ``expires_at`` is when the token ends (seconds since
+    1970), None for a credential without an end of its own. ``waiver`` names what lets the caller's calls run if its
+    client cannot ask a person for consent, "key" or "scope"; None if nothing does.
     """
 
     key: str
@@ -161,6 +164,7 @@ class Principal(Struct, frozen=True, kw_only=True, eq=False):
     access: Access = Access.READ
     rate: Rate | None = None
     claims: Mapping[str, Any] = {}
+    tags: Mapping[str, str] = {}
     expires_at: float | None = None
     waiver: str | None = None
 
@@ -259,14 +263,20 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     ``bind`` raises :class:`~mcpward.core.errors.Refusal` (arguments-invalid, argument-dangerous). ``run`` begins a call
     and returns an awaitable of the author's result, of which ``shape`` makes a :class:`RawResult`. ``listing`` is the
     tool's entry in ``tools/list``, ready to encode. ``confirm`` if a person must agree first, ``question`` is the text
-    of the request ("" for mcpward's own). ``ask_first`` makes a tool that runs as a task put its questions before the
+    of the request ("" for mcpward's own), ``wording`` its parts if arguments stand in it, and ``asker`` begins the call
+    of a function that returns it. ``ask_first`` makes a tool that runs as a task put its questions before the
     task begins. ``mirrored`` maps each header (``mcp-param-…``, lower-case) to the path of the argument that it repeats
     (``x-mcp-header``). ``task`` states whether the tool may (``optional``) or must (``required``) run as a task of the
     tasks extension. ``concurrency`` calls of it may run at once (None: as many as its server allows). It holds a slot
     in each of ``pools`` while it runs, and draws on budgets by ``draws``. ``unknown_arguments`` is the handling of
     those that the schema does not have. ``suspects`` finds the parts of raw arguments that must be checked before they
     are bound: None if there are none. ``effort`` is the cost of binding them, None unless it is known to be more than
-    reading them.
+    reading them. ``caller_values`` fills the arguments that are the caller's own, None if there are none.
+    reading them. ``caller_values`` fills the arguments that are the caller's own, None if there are none. ``inquire``
+    asks the guards that have to wait about bound arguments, and raises ``Refusal``; None if there are none. ``guards``
+    are all guards in words. ``unbounded`` are the parts of the arguments that the author left without a bound.
+    ``owned`` returns a result with only the caller's own rows, and raises ``Refusal`` (output-refused); None if rows
+    have no owner.
     """
 
     server: str
@@ -281,6 +291,8 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     deadline_s: float = 30.0
     confirm: bool = False
     question: str = ""
+    wording: Wording | None = None
+    asker: Callable[..., Any] | None = None
     structured: bool = False
     mirrored: Mapping[bytes, tuple[str, ...]] = {}
     task: str | None = None
@@ -291,6 +303,11 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     unknown_arguments: UnknownArguments = UnknownArguments.DROP_CLIENT
     suspects: Callable[[bytes], object | None] | None = None
     effort: Effort | None = None
+    caller_values: CallerValues | None = None
+    inquire: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None
+    guards: tuple[str, ...] = ()
+    unbounded: tuple[Unbounded, ...] = ()
+    owned: "Callable[[Principal, RawResult], RawResult] | None" = None
 
 
 class AcceptedCall(Struct, frozen=True, eq=False, gc=False):

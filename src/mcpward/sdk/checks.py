@@ -10,8 +10,7 @@ from mcpward.core.scope import Access
 from mcpward.core.spelling import nearest
 from mcpward.core.values import UnknownArguments
 from mcpward.sdk.errors import AuthoringError
-from mcpward.sdk.guards import Guard
-from mcpward.sdk.signature import Signature, where
+from mcpward.sdk.signature import where
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}", re.ASCII)
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s](?:.{0,1998}[^\s])?", re.DOTALL)
@@ -20,7 +19,6 @@ _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,255}")
 _TASKS: Final = (None, "optional", "required")
 _LONGEST_DEADLINE_S: Final = 3600
 _LONGEST_TTL_S: Final = 86_400
-_LONGEST_QUESTION: Final = 500
 _NO_NAME: Final = re.compile(r"[^A-Za-z0-9_.-]+", re.ASCII)
 _WORDS: Final = {bool: "True or False", str: "a text", int: "a number"}
 Kinds = type | tuple[type, ...]
@@ -104,15 +102,12 @@ def hints_of(
 
 
 def require_sound_run(  # the options of one decorator
-    deadline_s: float | None, confirm: Any, task: str | None, ask_first: bool, what: str, place: str
+    deadline_s: float | None, task: str | None, ask_first: bool, what: str, place: str
 ) -> None:
     """Refuse options of a tool's run that cannot hold. Raises :class:`AuthoringError`."""
     if deadline_s is not None and not 0 < deadline_s <= _LONGEST_DEADLINE_S:
         problem = f"{what}: deadline_s is more than 0 and at most {_LONGEST_DEADLINE_S} seconds"
         raise AuthoringError(problem, place, "write deadline_s=30; longer calls can run as a task")
-    if not isinstance(confirm, bool | str) or (isinstance(confirm, str) and not _is_question(confirm)):
-        said = f"True, False or a question of at most {_LONGEST_QUESTION} characters"
-        raise AuthoringError(f"{what}: confirm is {said}", place, 'write confirm=True, or confirm="Go on?"')
     if task not in _TASKS:
         problem = f"{what}: task is None, 'optional' or 'required'"
         raise AuthoringError(problem, place, 'write task="optional", so that clients without tasks can call it too')
@@ -132,33 +127,6 @@ def read_size(size: Any, what: str, place: str) -> int | None:
     if size is not None and (type(size) is not int or size < 0):
         raise AuthoringError(f"{what}: size is a number of bytes", place, "write size=1024, or leave it out")
     return size
-
-
-def read_guards(guards: Any, signature: Signature, what: str, place: str) -> tuple[Guard, ...]:
-    """Return the guards. One over a parameter that does not exist would check nothing.
-
-    Raises:
-        AuthoringError: no list, something that is no guard, or a parameter that is not there or of another type.
-    """
-    if not isinstance(guards, list | tuple):
-        problem = f"{what}: guards is a list"
-        raise AuthoringError(problem, place, f"write guards=[{type(guards).__name__}(…)]")
-    annotations = {parameter.name: parameter.annotation for parameter in signature.parameters}
-    for guard in guards:
-        kind = guard.__name__ if isinstance(guard, type) else type(guard).__name__
-        if isinstance(guard, type) or not callable(getattr(guard, "check", None)) or not hasattr(guard, "parameters"):
-            problem = f"{what}: {kind} is not a guard: a guard is an object with parameters and check(arguments)"
-            raise AuthoringError(problem, place, 'write guards=[DateRange("from_date", "to_date", max_days=90)]')
-        for name in guard.parameters:
-            if name not in annotations:
-                raise no_parameter(f"{what}: {kind}", name, annotations, place)
-        require_types = getattr(guard, "require_types", None)
-        if require_types is not None:
-            try:
-                require_types(annotations)
-            except AuthoringError as wrong:
-                raise AuthoringError(f"{what}: {wrong.what}", place, wrong.hint) from None
-    return tuple(guards)
 
 
 def no_parameter(who: str, name: str, known: Iterable[str], place: str) -> AuthoringError:
@@ -200,7 +168,3 @@ def read_unknown(unknown: Any, what: str, place: str) -> str | None:
         problem = f"{what}: unknown_arguments is {', '.join(map(repr, known))}"
         raise AuthoringError(problem, place, f'write unknown_arguments="{meant}"')
     return cast("str | None", unknown)
-
-
-def _is_question(text: str) -> bool:
-    return bool(text.strip()) and len(text) <= _LONGEST_QUESTION

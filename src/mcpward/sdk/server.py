@@ -1,7 +1,7 @@
 """``Server``: collects an author's tools, resources and prompts. Serves nothing itself; mistakes show at import."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import NoneType
 from typing import Any, Literal, TypeVar, overload
 
@@ -11,17 +11,21 @@ from mcpward.core.uri import canonical
 from mcpward.core.values import Rate
 from mcpward.sdk import checks
 from mcpward.sdk.completion import read_completion
+from mcpward.sdk.confirmation import read_confirm
 from mcpward.sdk.definitions import CompletionDefinition, PromptDefinition, ResourceDefinition, ToolDefinition
 from mcpward.sdk.draws import Budgets, read_draws
 from mcpward.sdk.errors import AuthoringError
-from mcpward.sdk.guards import Guard
+from mcpward.sdk.guards.author_guards import read_guards
+from mcpward.sdk.guards.parameter_guard import Guard
 from mcpward.sdk.icon import Icon
 from mcpward.sdk.labels import read_annotations, read_extensions, read_icons, read_meta, read_website
 from mcpward.sdk.lifespan import Hook, Make, read_hook, read_lifespan
 from mcpward.sdk.options import options
+from mcpward.sdk.owned import require_owned
 from mcpward.sdk.pools import Pooled, read_concurrency, read_pools
 from mcpward.sdk.schema.arguments import Arguments
 from mcpward.sdk.schema.author_schema import Written
+from mcpward.sdk.schema.caller_value import read_bound
 from mcpward.sdk.schema.returns import read_returns
 from mcpward.sdk.schema.strings import require_strings
 from mcpward.sdk.signature import Signature, read_signature, where
@@ -29,6 +33,8 @@ from mcpward.sdk.switches import Listener, Switches, Turned
 from mcpward.sdk.template import Template, is_template, read_template, read_uri
 
 F = TypeVar("F", bound=Callable[..., Any])
+Question = Callable[..., str] | Callable[..., Awaitable[str]]
+"""A function of the tool's arguments that returns what a person is asked."""
 
 
 class Server:
@@ -126,9 +132,9 @@ class Server:
         budgets: Budgets = (),
         pools: Sequence[str | Pooled] = (),
         concurrency: int | None = None,
-        guards: Sequence[Guard] = (),
+        guards: Sequence[Guard | Callable[..., Any]] = (),
         deadline_s: float | None = None,
-        confirm: bool | str = False,
+        confirm: bool | str | Question = False,
         structured: bool | None = None,
         task: Literal["optional", "required"] | None = None,
         ask_first: bool = False,
@@ -154,9 +160,9 @@ class Server:
         budgets: Budgets = (),
         pools: Sequence[str | Pooled] = (),
         concurrency: int | None = None,
-        guards: Sequence[Guard] = (),
+        guards: Sequence[Guard | Callable[..., Any]] = (),
         deadline_s: float | None = None,
-        confirm: bool | str = False,
+        confirm: bool | str | Question = False,
         structured: bool | None = None,
         task: Literal["optional", "required"] | None = None,
         ask_first: bool = False,
@@ -173,7 +179,8 @@ class Server:
         of the site that a call draws on, ``{"stripe": 2, "openai": "max_tokens"}``: what it costs is a number, an int
         argument, or a function of the arguments. A call holds a slot in each of ``pools`` (a ``Database``, or a name),
         and ``concurrency`` calls of this tool run at once. ``scopes`` are those a caller must have; ``confirm`` asks a
-        person first, in the given words or mcpward's; ``structured=False`` publishes no output schema; ``task`` lets
+        person first, in the given words (``"Cancel order {order_id}?"``), in those that a function of the arguments
+        returns, or in mcpward's; ``structured=False`` publishes no output schema; ``task`` lets
         the call run as a task, or demands it; ``ask_first`` has its questions answered before the task begins.
         ``input_schema`` is published instead of the annotations; the function then takes ``arguments: dict[str, Any]``.
         ``unknown_arguments`` says whether arguments that are not declared are refused or dropped. ``enabled=False``
@@ -186,7 +193,7 @@ class Server:
         def declare(function: F) -> F:
             own_name = checks.own_name(name, function, "tool", self._tools)
             what, place = f"tool {own_name!r}", where(function)
-            signature = read_signature(function, what, self._value)
+            signature = read_signature(function, what, self._value, may_bind=True)
             checks.require_kinds(
                 what,
                 place,
@@ -200,9 +207,12 @@ class Server:
                 structured=(structured, (bool, NoneType), "False"),
                 ask_first=(ask_first, bool, "True"),
             )
-            guards_read = checks.read_guards(guards, signature, what, place) if input_schema is None else ()
+            guards_read = read_guards(guards, signature, what, place) if input_schema is None else ()
             arguments = _arguments(signature, input_schema, guards, what, place)
-            checks.require_sound_run(deadline_s, confirm, task, ask_first, what, place)
+            checks.require_sound_run(deadline_s, task, ask_first, what, place)
+            asked = read_confirm(confirm, arguments.names, self._value, what, place)
+            returns = read_returns(signature.returns, structured, what, place)
+            require_owned(guards_read, returns, what, place)
             self._tools[own_name] = ToolDefinition(
                 name=own_name,
                 title=title,
@@ -211,7 +221,7 @@ class Server:
                 where=place,
                 signature=signature,
                 arguments=arguments,
-                returns=read_returns(signature.returns, structured, what, place),
+                returns=returns,
                 access=checks.access_of(read_only, destructive, what, place),
                 annotations=checks.hints_of(title, read_only, destructive, idempotent, open_world),
                 scopes=checks.read_scopes(scopes, what, place),
@@ -221,14 +231,14 @@ class Server:
                 concurrency=read_concurrency(concurrency, what, place),
                 guards=guards_read,
                 deadline_s=deadline_s,
-                confirm=bool(confirm),
-                question=confirm if isinstance(confirm, str) else "",
+                asked=asked,
                 structured=structured,
                 task=task,
                 ask_first=ask_first,
                 icons=read_icons(icons, what, place),
                 meta=read_meta(meta, what, place),
                 unknown_arguments=checks.read_unknown(unknown_arguments, what, place),
+                bound=tuple(read_bound(one, what, place) for one in signature.bound),
             )
             self._switches.declare(Topic.TOOLS, own_name, enabled=enabled)
             return function
@@ -497,7 +507,7 @@ def _decorate(name: Any, declare: Callable[[F], F], kind: str) -> Any:
 
 
 def _arguments(
-    signature: Signature, input_schema: Mapping[str, Any] | None, guards: Sequence[Guard], what: str, place: str
+    signature: Signature, input_schema: Mapping[str, Any] | None, guards: Sequence[Any], what: str, place: str
 ) -> Arguments | Written:
     if input_schema is None:
         return Arguments(signature.parameters, what, place)
