@@ -52,7 +52,10 @@ def test_a_client_that_cannot_ask_is_told_so_and_what_to_do(ward):
     answer = ward.call("careful", path="/bench/mcp", key=ward.credentials["plain"])
     assert reason_of(answer) == "consent-missing"
     told = text_of(answer)
-    assert told.startswith("the tool needs a person's approval: this client cannot ask a person. Use a client that can")
+    assert told.startswith(
+        "the tool needs a person's approval: this client cannot ask a person, so the call waits. Ask"
+    )
+    assert "mcpward approve call " in told
     assert "mcpward key edit ID --may-confirm" in told
     session = Session(ward, key=ward.credentials["plain"], path="/bench/mcp")
     assert text_of(session.call("careful")) == told
@@ -117,7 +120,9 @@ def test_callers_without_a_credential_of_their_own_are_never_waived(ward, server
     path = f"/hidden/mcp/{secret}" if server == "hidden" else "/open/mcp"
     answer = ward.call("careful", path=path, key="", headers={"authorization": f"Bearer {ward.credentials['waived']}"})
     assert reason_of(answer) == "consent-missing"
-    assert "operator" not in text_of(answer)
+    assert "waive" not in text_of(answer)
+    # A stranger cannot be told from another one, so no approval could be bound to it.
+    assert ("mcpward approve call" in text_of(answer)) == (server == "hidden")
 
 
 def test_an_operator_changes_it_for_a_key_that_is_in_use(ward):

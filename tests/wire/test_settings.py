@@ -95,6 +95,24 @@ def ask_confirm(ward):
     return reason_of(echo(ward))
 
 
+CONFIRMED = {"servers.bench.tools.echo.confirm": True}
+
+
+@flips("approvals.lifetime", "1h", "within 15m", "within 1h", CONFIRMED)
+def ask_approvals_lifetime(ward):
+    return text_of(echo(ward)).partition("(")[2].partition(")")[0]
+
+
+@flips("approvals.per_caller", 1, [True, True], [True, False], CONFIRMED)
+def ask_approvals_per_caller(ward):
+    return ["mcpward approve call" in text_of(echo(ward, text)) for text in ("a", "b")]
+
+
+@flips("approvals.in_all", 1, [True, True], [True, False], CONFIRMED)
+def ask_approvals_in_all(ward):
+    return ["mcpward approve call" in text_of(echo(ward, text)) for text in ("c", "d")]
+
+
 @flips("site.default_server", "bench", 404, 200, {"servers.other.source": "bench.py"})
 def ask_default_server(ward):
     return echo(ward).status_code

@@ -23,6 +23,7 @@ from mcpward.identity.mode import Mode
 from mcpward.ingress import render
 from mcpward.limits.concurrency.slots import CallSlots
 from mcpward.limits.rates.charge import Limits
+from mcpward.operations.approvals import approvals_of
 from mcpward.operations.cross_checks import pools_of
 from mcpward.operations.known_secrets import Secrets
 from mcpward.operations.site import Site
@@ -30,6 +31,7 @@ from mcpward.pipeline.agreement import Agreement
 from mcpward.pipeline.call_channel import CallChannels
 from mcpward.pipeline.callers import Callers
 from mcpward.pipeline.catalogue import Catalogue
+from mcpward.pipeline.elsewhere import Elsewhere
 from mcpward.pipeline.execution import Execution
 from mcpward.pipeline.listeners import Listeners
 from mcpward.pipeline.method_handlers import MethodHandlers
@@ -107,6 +109,7 @@ class Wiring:
     def pipeline(self, identity: Callers, ended: EndedCache) -> Pipeline:
         """Return the handler of a request. ``identity`` establishes its caller."""
         settings, clock, messaging = self._settings, self._clock, self._messaging
+        approvals = approvals_of(self._site, settings, clock)
         sessions = Sessions(self._site.sessions.seal, self._site.sessions.open, ended, clock)
         sealed = SealedToken(self._site.ring, "mcp states", _LONGEST_STATE)
         states = States(sealed.seal, sealed.open, clock)
@@ -146,7 +149,7 @@ class Wiring:
                 tasks=self.tasks,
                 states=states,
                 spent=messaging.spent,
-                agreement=Agreement(self._runner, self._sanitizer),
+                agreement=Agreement(self._runner, self._sanitizer, Elsewhere(approvals, self._sanitizer)),
             ),
             handlers=MethodHandlers(
                 protocol=protocol,

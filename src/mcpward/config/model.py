@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, field_validator
 
 from mcpward.config.address import Address, parse_address
+from mcpward.config.approvals import ApprovalSettings
 from mcpward.config.fields import (
     AgeOrNone,
     AllowedHosts,
@@ -319,6 +320,7 @@ class Settings(Section):
     log: Log = Field(Log(), description="the process's own log")
     secrets: SecretSources = Field(SecretSources(), description="where tools' secrets come from")
     egress: Egress = Field(Egress(), description="calls of mcpward and of mcpward.http")
+    approvals: ApprovalSettings = Field(ApprovalSettings(), description="calls that wait for a person's yes")
     budgets: dict[BudgetName, BudgetSettings] = Field({}, description="budgets of tools, by a name of your own")
     pools: dict[PoolName, PoolSettings] = Field({}, description="pools of tools, by a name of your own")
     issuers: dict[IssuerName, Issuer] = Field({}, description="the identity providers, by a name of your own")

@@ -12,8 +12,9 @@ from mcpward.core.facts import Remedy
 from mcpward.core.reasons import Reason
 from mcpward.core.values import AcceptedCall, RawResult, Tool
 from mcpward.pipeline.call_channel import CallChannel
+from mcpward.pipeline.elsewhere import Elsewhere
 from mcpward.sanitize.clean import Sanitizer
-from mcpward.tools.consent import CAPABILITY, DECLINED, computed, is_yes, no_way_to_ask, question_of, worded
+from mcpward.tools.consent import CAPABILITY, DECLINED, computed, is_yes, question_of, worded
 from mcpward.tools.run import Runner
 
 #: The text that a function of the author's has made, as the runner returns it.
@@ -32,16 +33,19 @@ _OWN: Final = Need()
 class Agreement:
     """Decides, for one worker, which calls need a person's yes, and obtains it."""
 
-    def __init__(self, runner: Runner, sanitizer: Sanitizer) -> None:
+    def __init__(self, runner: Runner, sanitizer: Sanitizer, elsewhere: Elsewhere) -> None:
         self._runner = runner
         self._sanitizer = sanitizer
+        self._elsewhere = elsewhere
 
     def need(self, accepted: AcceptedCall) -> Need | None:
         """Return why an accepted call needs a person's yes; None if it needs none. The one place that decides it."""
         return _OWN if accepted.tool.confirm else None
 
-    async def agree(self, accepted: AcceptedCall, channel: CallChannel, need: Need) -> None:
+    async def agree(self, accepted: AcceptedCall, channel: CallChannel, need: Need) -> str:
         """Return when the tool may run: a person agreed, or the operator waived that for callers who cannot be asked.
+
+        Returns the id of the approval that this uses up; "" if the person answered in the client.
 
         Raises:
             Refusal: consent-missing; also for an argument that a person cannot be shown whole. No waiver replaces the
@@ -49,18 +53,21 @@ class Agreement:
             InputRequired: modern era, the question is to be put to the person first.
         """
         principal = accepted.call.principal
-        try:
-            channel.require_able(CAPABILITY)
-        except Refusal:
-            if principal.waiver is None:
-                advice = no_way_to_ask(principal.way)
-                raise Refusal(Reason.CONSENT_MISSING, "the client cannot ask a person", Remedy(advice)) from None
+        is_able = _is_able(channel, CAPABILITY)
+        if not is_able and principal.waiver is not None:
             channel.trail.waived(principal.waiver)
-            return
+            return ""
         question = await self._question(accepted, channel, need)
+        if not is_able:
+            return await self._elsewhere.approved(accepted, channel, question)
         answers = await channel.ask([question])
         if not is_yes(answers[question.key]):
             raise Refusal(Reason.CONSENT_MISSING, "the person did not agree", Remedy(DECLINED))
+        return ""
+
+    async def give_back(self, approval_id: str) -> None:
+        """Make an approval good again: its call asked its client something, and has not run further."""
+        await self._elsewhere.give_back(approval_id)
 
     async def _question(self, accepted: AcceptedCall, channel: CallChannel, need: Need) -> Question:
         tool, arguments, raw = accepted.tool, accepted.arguments, accepted.call.arguments
@@ -83,6 +90,14 @@ class Agreement:
             told = Remedy(self._sanitizer.text(said))
             raise Refusal(Reason.TOOL_FAILED, "the function of confirm refused", told)
         return computed(said)
+
+
+def _is_able(channel: CallChannel, capability: Mapping[str, Any]) -> bool:
+    try:
+        channel.require_able(capability)
+    except Refusal:
+        return False
+    return True
 
 
 def _as_text(value: Any) -> RawResult:

@@ -34,6 +34,8 @@ from mcpward.validation.accept import accept, is_little
 from mcpward.validation.large import LargeArguments
 
 _DESTRUCTIVE: Final = Access.DESTRUCTIVE
+#: No state and no approval was used up.
+_NOTHING: Final = ("", "")
 
 
 class Execution:
@@ -97,7 +99,7 @@ class Execution:
             channel.trail.without(accepted.dropped)
         is_task = tool.task is not None and self._is_task(call, tool, channel)
         # A person agreed, the answers are good for one run, and that is on record before anything happens.
-        used_up = await self._permit(accepted, channel) if is_used_up(tool) else ""
+        used_up, approval = await self._permit(accepted, channel) if is_used_up(tool) else _NOTHING
         channel.ran = channel.trail.has_run = True
         if is_task:
             async with store_deadline():
@@ -106,6 +108,8 @@ class Execution:
         try:
             raw = await self._runner.run(accepted, channel)  # do it
         except InputRequired:
+            if approval:
+                await self._agreement.give_back(approval)
             if used_up:
                 # It asks on, and ran no further than that: a client that lost this answer may send the round again.
                 async with store_deadline():
@@ -132,8 +136,9 @@ class Execution:
         except TooLong:  # not "busy": the tool has run, so that to try again is to run it again
             raise withheld("too many large results wait to be cleaned", CROWDED) from None
 
-    async def _permit(self, accepted: AcceptedCall, channel: CallChannel) -> str:
-        """Return when a tool that changes something may run. Return the id of the state that this uses up, or "".
+    async def _permit(self, accepted: AcceptedCall, channel: CallChannel) -> tuple[str, str]:
+        """Return when a tool that changes something may run. Return the ids of the state and of the approval that this
+        uses up, "" for none.
 
         Raises:
             Refusal: consent-missing; state-refused, for answers that were used before; busy, if the intent of a
@@ -141,14 +146,19 @@ class Execution:
             InputRequired: modern era, the question is to be put to a person first.
         """
         tool = accepted.tool
-        if (need := self._agreement.need(accepted)) is not None:
-            await self._agreement.agree(accepted, channel, need)
+        need = self._agreement.need(accepted)
+        approval = await self._agreement.agree(accepted, channel, need) if need is not None else ""
         used_up = channel.state.id
-        if used_up:
-            await self._spend(accepted.call, channel.state)
-        if tool.access is _DESTRUCTIVE:
-            await channel.trail.intent(accepted)
-        return used_up
+        try:
+            if used_up:
+                await self._spend(accepted.call, channel.state)
+            if tool.access is _DESTRUCTIVE:
+                await channel.trail.intent(accepted)
+        except Refusal:
+            if approval:  # it did not run
+                await self._agreement.give_back(approval)
+            raise
+        return used_up, approval
 
     async def _spend(self, call: Call, state: State) -> None:
         """Use up the answers, at whichever worker they come: no answer counts for two runs (attack 133)."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 import pydantic_core
 
+from mcpward.config.span import span_text
 from mcpward.core.client_channel import Question
 from mcpward.core.errors import Refusal
 from mcpward.core.facts import Problem, Problems, Remedy
@@ -121,6 +122,18 @@ def no_way_to_ask(way: AuthMethod) -> str:
     if way is AuthMethod.OAUTH:
         return f"{said}, or ask the operator for the scope that waives the question (confirm_scope)"
     return said
+
+
+def waits_for(approval_id: str, within_s: float, way: AuthMethod) -> str:
+    """Return what to do if a call waits for an approval: for its model, and for the person who reads it there."""
+    said = (
+        f"this client cannot ask a person, so the call waits. Ask the operator: mcpward approve call {approval_id} "
+        f"(within {span_text(within_s)}). Once it is approved, repeat exactly the same call: it runs once"
+    )
+    waives = {AuthMethod.API_KEY: "key (mcpward key edit ID --may-confirm)", AuthMethod.OAUTH: "scope (confirm_scope)"}
+    if way not in waives:
+        return said
+    return f"{said}. If the client asks its person by itself, the operator can waive the question by {waives[way]}"
 
 
 def is_yes(result: Any) -> bool:
