@@ -19,7 +19,7 @@ SAME_SUBJECT = {
     "accept", "acts", "address", "approvals", "backup", "bodies", "client", "completion", "connection", "connections",
     "conversation", "counters", "credentials", "effort", "errors", "exchange", "fields", "header", "host",
     "in_process", "keys", "lease", "lifespan", "limits", "listeners", "masked", "oauth", "operator", "permissions",
-    "record", "records", "result", "results", "secret", "serve", "server", "share", "shown",
+    "policy", "record", "records", "result", "results", "secret", "serve", "server", "share", "shown",
     "signature", "site", "slots", "sources", "statements", "store", "switches", "tasks", "token_exchange", "url",
     "urls", "used_states", "verify",
 }  # fmt: skip

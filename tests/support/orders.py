@@ -89,9 +89,9 @@ def shop(folder: Path, toml: str = "", server: str = "", *, site: str = "", star
     configure(folder, ward.port, ward.metrics_port, "", servers)
     file = folder / "mcpward.toml"
     file.write_text(file.read_text().replace("[site]\n", f"[site]\n{site}\n", 1))
-    ward.key = make_key(ward)
     try:
         if start:
+            ward.key = make_key(ward)
             ward.start()
         yield ward
     finally:

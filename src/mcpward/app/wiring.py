@@ -37,6 +37,7 @@ from mcpward.pipeline.listeners import Listeners
 from mcpward.pipeline.method_handlers import MethodHandlers
 from mcpward.pipeline.pipeline import Pipeline
 from mcpward.policy.decide import Policy
+from mcpward.policy.server_rules import rules_of
 from mcpward.protocol import reply as replies
 from mcpward.protocol.methods import ServerInfo
 from mcpward.protocol.read import Protocol
@@ -86,7 +87,8 @@ class Wiring:
         self._runner = runner
         self._report = report
         self._guarded = guarded
-        self._policy = Policy(sources, guarded.demands)
+        self._rules = rules_of(settings.servers)
+        self._policy = Policy(sources, guarded.demands, self._rules)
         self._sanitizer = Sanitizer(secrets.redactor, settings.output.max_bytes, Screenings(settings.servers))
         self._servers = {name: introduce(source, self._sanitizer) for name, source in sources.items()}
         self.switches = Switches(sources, messaging.bus, messaging.streams)
@@ -109,7 +111,7 @@ class Wiring:
     def pipeline(self, identity: Callers, ended: EndedCache) -> Pipeline:
         """Return the handler of a request. ``identity`` establishes its caller."""
         settings, clock, messaging = self._settings, self._clock, self._messaging
-        approvals = approvals_of(self._site, settings, clock)
+        elsewhere = Elsewhere(approvals_of(self._site, settings, clock), self._sanitizer)
         sessions = Sessions(self._site.sessions.seal, self._site.sessions.open, ended, clock)
         sealed = SealedToken(self._site.ring, "mcp states", _LONGEST_STATE)
         states = States(sealed.seal, sealed.open, clock)
@@ -149,7 +151,7 @@ class Wiring:
                 tasks=self.tasks,
                 states=states,
                 spent=messaging.spent,
-                agreement=Agreement(self._runner, self._sanitizer, Elsewhere(approvals, self._sanitizer)),
+                agreement=Agreement(self._runner, self._sanitizer, elsewhere, self._rules, clock),
             ),
             handlers=MethodHandlers(
                 protocol=protocol,

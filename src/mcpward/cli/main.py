@@ -20,6 +20,7 @@ from mcpward.cli import (
     key,
     limits,
     log,
+    policy,
     reload,
     secret,
     serve,
@@ -53,6 +54,7 @@ app.add_typer(url.app, name="url")
 app.add_typer(secret.app, name="secret")
 app.command("access")(access.access)
 app.add_typer(approve.app, name="approve")
+app.add_typer(policy.app, name="policy")
 app.add_typer(server.app, name="server")
 app.add_typer(store.app, name="store")
 app.command("backup")(site_copy.backup)

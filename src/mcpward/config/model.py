@@ -46,6 +46,7 @@ from mcpward.config.limits import (
 from mcpward.config.names import check_server_name
 from mcpward.config.oauth import Egress, Issuer, IssuerName, OAuth
 from mcpward.config.output import ServerOutput
+from mcpward.config.policy import PolicyRule, RuleName
 from mcpward.config.section import Section, key
 from mcpward.config.tool_http import ToolHttp
 from mcpward.core.errors import Finding
@@ -284,6 +285,7 @@ class Server(Section):
     limits: ServerLimits = Field(ServerLimits(), description="limits of this server")
     output: ServerOutput = Field(ServerOutput(), description="what must never leave in its results")
     tools: dict[ToolName, ToolSettings] = Field({}, description="additions to its tools, by their names")
+    rules: dict[RuleName, PolicyRule] = Field({}, description="who may call what, by a name of your own")
     http: ToolHttp = Field(ToolHttp(), description="requests of its tools by mcpward.http")
     oauth: OAuth = Field(OAuth(), description="accepted tokens and their rights")
 

@@ -99,7 +99,9 @@ class Execution:
             channel.trail.without(accepted.dropped)
         is_task = tool.task is not None and self._is_task(call, tool, channel)
         # A person agreed, the answers are good for one run, and that is on record before anything happens.
-        used_up, approval = await self._permit(accepted, channel) if is_used_up(tool) else _NOTHING
+        used_up, approval = (
+            await self._permit(accepted, channel) if is_used_up(tool) or self._agreement.has_rules else _NOTHING
+        )
         channel.ran = channel.trail.has_run = True
         if is_task:
             async with store_deadline():
@@ -141,14 +143,14 @@ class Execution:
         uses up, "" for none.
 
         Raises:
-            Refusal: consent-missing; state-refused, for answers that were used before; busy, if the intent of a
-                destructive call cannot be recorded.
+            Refusal: consent-missing; argument-dangerous of a rule; state-refused, for answers that were used before;
+                busy, if the intent of a destructive call cannot be recorded.
             InputRequired: modern era, the question is to be put to a person first.
         """
         tool = accepted.tool
         need = self._agreement.need(accepted)
         approval = await self._agreement.agree(accepted, channel, need) if need is not None else ""
-        used_up = channel.state.id
+        used_up = channel.state.id if need is not None or is_used_up(tool) else ""
         try:
             if used_up:
                 await self._spend(accepted.call, channel.state)

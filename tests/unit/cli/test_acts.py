@@ -37,7 +37,7 @@ LATER = {"restore"}
 READS = {
     "key list", "key show", "url show", "secret list", "secret check", "log", "log verify", "limits", "connect",
     "config check", "config show", "config explain", "config schema", "init", "tools", "access",
-    "approve list", "approve show",
+    "approve list", "approve show", "policy list", "policy test",
 }  # fmt: skip
 
 
