@@ -142,7 +142,7 @@ def test_an_approval_survives_a_kill_and_is_still_good_once(tmp_path):
         assert notes(ward) == ["cancelled killed"]
 
 
-def test_attack_91_a_forged_yes_in_the_database_opens_nothing(tmp_path):
+def test_attack_124_a_forged_yes_in_the_database_opens_nothing(tmp_path):
     with shop(tmp_path) as ward:
         waiting = approval_in(cancel(ward, "forged"))
         with closing(sqlite3.connect(tmp_path / ".mcpward" / "mcpward.db")) as db, db:

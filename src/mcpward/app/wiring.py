@@ -9,6 +9,8 @@ from mcpward.app.counters import Counters
 from mcpward.app.oauth import OAuthParts
 from mcpward.app.switches import Switches
 from mcpward.app.worker_messaging import WorkerMessaging
+from mcpward.config.address import Address
+from mcpward.config.endpoint import page_base
 from mcpward.config.model import Settings
 from mcpward.core.clock import Clock
 from mcpward.core.ended_cache import EndedCache
@@ -76,8 +78,10 @@ class Wiring:
         secrets: Secrets,
         guarded: OAuthParts,
         report: Report,
+        bound: Address | None = None,
     ) -> None:
         self._settings = settings
+        self._bound = bound
         self._clock = clock
         self._site = site
         self._messaging = messaging
@@ -91,6 +95,7 @@ class Wiring:
         self._policy = Policy(sources, guarded.demands, self._rules)
         self._sanitizer = Sanitizer(secrets.redactor, settings.output.max_bytes, Screenings(settings.servers))
         self._servers = {name: introduce(source, self._sanitizer) for name, source in sources.items()}
+        self.approvals = approvals_of(site, settings, clock)
         self.switches = Switches(sources, messaging.bus, messaging.streams)
         self.tasks = self._tasks()
         self.listeners: Listeners
@@ -111,7 +116,7 @@ class Wiring:
     def pipeline(self, identity: Callers, ended: EndedCache) -> Pipeline:
         """Return the handler of a request. ``identity`` establishes its caller."""
         settings, clock, messaging = self._settings, self._clock, self._messaging
-        elsewhere = Elsewhere(approvals_of(self._site, settings, clock), self._sanitizer)
+        elsewhere = Elsewhere(self.approvals, self._sanitizer, page_base(settings, self._bound))
         sessions = Sessions(self._site.sessions.seal, self._site.sessions.open, ended, clock)
         sealed = SealedToken(self._site.ring, "mcp states", _LONGEST_STATE)
         states = States(sealed.seal, sealed.open, clock)

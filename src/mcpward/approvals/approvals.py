@@ -6,6 +6,7 @@ of all of these is the only way to find it again.
 
 from collections.abc import Callable
 from hashlib import sha256
+from hmac import compare_digest
 from typing import Any, Final
 
 from msgspec import Struct, ValidationError
@@ -26,6 +27,8 @@ from mcpward.core.values import Call, Principal
 
 #: 43 characters of base62 are 256 bits.
 SECRET_LENGTH: Final = 43
+LINK_LENGTH: Final = ID_LENGTH + SECRET_LENGTH
+"""The last segment of a page's address: the id, and the secret."""
 #: Beyond this, arguments are bound as they were spelt: to sort a hundred thousand names takes long (attack 55).
 _SHORT: Final = 64 * 1024
 _encode: Final = Encoder().encode
@@ -142,6 +145,14 @@ class Approvals:
         if row is None or row.link is None or row.expires_at <= self._clock.now():
             return None
         return self._opened(row) if self._matches(secret, row.link) else None
+
+    def form_token(self, link: str) -> str:
+        """Return the token of the form on a page, which only a reader of the page can send."""
+        return self._digest(f"form\0{link}").hex()
+
+    def is_form_token(self, link: str, token: str) -> bool:
+        """Return whether a form came from the page at this address, compared in constant time."""
+        return compare_digest(self.form_token(link).encode(), token.encode())
 
     async def every(self) -> list[Approval]:
         """Return all whose time is not over, the oldest first."""

@@ -12,7 +12,7 @@ from mcpward.core.errors import Refusal
 from mcpward.core.facts import Problem, Problems, Remedy
 from mcpward.core.reasons import Reason
 from mcpward.core.values import AcceptedCall, RawResult, Tool
-from mcpward.pipeline.call_channel import CallChannel
+from mcpward.pipeline.call_channel import CallChannel, is_able
 from mcpward.pipeline.elsewhere import Elsewhere
 from mcpward.policy.server_rules import CONFIRM, DENY, SiteRules, Verdict, named_arguments
 from mcpward.sanitize.clean import Sanitizer
@@ -72,12 +72,12 @@ class Agreement:
             InputRequired: modern era, the question is to be put to the person first.
         """
         principal = accepted.call.principal
-        is_able = _is_able(channel, CAPABILITY)
-        if not is_able and principal.waiver is not None:
+        can_ask = is_able(channel, CAPABILITY)
+        if not can_ask and principal.waiver is not None and not self._elsewhere.has_page(channel):
             channel.trail.waived(principal.waiver)
             return ""
         question = await self._question(accepted, channel, need)
-        if not is_able:
+        if not can_ask:
             return await self._elsewhere.approved(accepted, channel, question)
         answers = await channel.ask([question])
         if not is_yes(answers[question.key]):
@@ -120,14 +120,6 @@ def _denied(verdict: Verdict) -> Refusal:
 
 def _why(verdict: Verdict) -> str:
     return f"{verdict.reason} (rule {verdict.rule})" if verdict.reason else f"the rule {verdict.rule}"
-
-
-def _is_able(channel: CallChannel, capability: Mapping[str, Any]) -> bool:
-    try:
-        channel.require_able(capability)
-    except Refusal:
-        return False
-    return True
 
 
 def _as_text(value: Any) -> RawResult:

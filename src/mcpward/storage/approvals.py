@@ -67,7 +67,7 @@ class ApprovalTable:
             )
             if not found or found[0]["expires_at"] <= now:
                 return None
-            values = {"status": status.value, "expires_at": until, "decided_at": now, "decided_by": by, "link": None}
+            values = {"status": status.value, "expires_at": until, "decided_at": now, "decided_by": by}
             await changes.change(found[0], **values)
             return _record(found[0] | values)
 
