@@ -96,12 +96,14 @@ def test_a_question_that_was_put_is_not_waived_by_asking_again_without_the_capab
     """A caller's capabilities are only its claim; with a key that may not confirm it opens nothing."""
     first = asked(ward, ward.credentials["plain"])
     (key,) = first["inputRequests"]
-    nothing_to_ask_with: list[dict[str, Any]] = [{}, {"sampling": {}}, {"elicitation": {"url": {}}}]
+    nothing_to_ask_with: list[dict[str, Any]] = [{}, {"sampling": {}}]
     for capabilities in nothing_to_ask_with:
         yes = {"action": "accept", "content": {"confirm": True}}
         for more in ({}, {"inputResponses": {key: yes}}):
             result = asked(ward, ward.credentials["plain"], capabilities, **more)
             assert result["content"][0]["_meta"]["mcpward/reason"] == "consent-missing"
+    other = asked(ward, ward.credentials["plain"], {"elicitation": {"url": {}}}, inputResponses={key: yes})
+    assert other["resultType"] == "input_required", "a page is another question"
 
 
 def test_a_session_whose_client_can_ask_is_asked_too(ward):

@@ -12,7 +12,7 @@ RULES = """
 [servers.orders.rules.no-voids]
 do = "deny"
 tools = ["void_*"]
-not_callers = ["key:{admin}"]
+not_callers = ["key:{admin}", "tag:team=ops"]
 
 [servers.orders.rules.large-refunds]
 do = "confirm"
@@ -76,6 +76,9 @@ def test_attack_67_another_caller_to_whom_the_rule_does_not_apply_has_it(ward):
     admin = ward.credentials["admin"]
     assert "void_order" in tools_of(ward, admin)
     assert reason_of(call(ward, "void_order", {"order_id": "7"}, key=admin)) == "consent-missing"
+    others = make_key(ward, "ops", "--tag", "team=ops"), make_key(ward, "dev", "--tag", "team=dev")
+    until(lambda: "get_order" in tools_of(ward, others[1]), 3.0, 0.3)
+    assert ["void_order" in tools_of(ward, key) for key in others] == [True, False]
     answer = tried(ward, "void_order", '{"order_id": "7"}', caller=key_id(admin))
     assert answer == ("confirm", "its author's confirm")
 

@@ -24,13 +24,22 @@ from mcpward.config.fields import (
     Share,
 )
 from mcpward.config.limit_syntax import settled
-from mcpward.config.names import check_budget_name, check_pool_name, check_tool_name
+from mcpward.config.names import (
+    check_argument_name,
+    check_budget_name,
+    check_caller_value,
+    check_pool_name,
+    check_tool_name,
+)
 from mcpward.config.output import ToolOutput
 from mcpward.config.section import Section, key
+from mcpward.config.tool_guards import ToolGuards
 from mcpward.core.values import Budget, Enforcement, Pool
 
 BudgetName = Annotated[str, AfterValidator(check_budget_name)]
 PoolName = Annotated[str, AfterValidator(check_pool_name)]
+ArgumentName = Annotated[str, AfterValidator(check_argument_name)]
+CallerValue = Annotated[str, AfterValidator(check_caller_value)]
 ToolName = Annotated[str, AfterValidator(check_tool_name)]
 _FAILURE = "while the shared counters are away; if not set, that of [limits]"
 
@@ -135,11 +144,26 @@ class ToolSettings(Section):
     unknown_arguments: Literal["refuse", "drop-client", "drop"] | None = key(
         None, "what happens to arguments that this tool does not declare; replaces its author's option", '"drop"'
     )
+    bind: dict[ArgumentName, CallerValue] = key(
+        {},
+        "arguments that the caller's identity fills; they leave the published schema. Values: caller.subject, "
+        "caller.issuer, caller.client, caller.claims.NAME, caller.tags.NAME",
+        '{ user_id = "caller.subject" }',
+    )
+    fixed: dict[ArgumentName, Any] = key(
+        {}, "arguments with a fixed value; they leave the published schema", '{ region = "eu" }'
+    )
     confirm: QuestionOrNone = key(
         None,
         "has a person agree to each call: `true`, or the question, in which `{name}` stands for an argument; replaces "
         "its author's question",
         '"Delete {path}?"',
+    )
+    guards: ToolGuards = key(
+        (),
+        "checks of its arguments, each a table with the name of its guard and its options; added to its author's "
+        "([guards.md](guards.md))",
+        '[{ guard = "date-range", start = "from_date", end = "to_date", max_days = 90 }]',
     )
     output: ToolOutput = Field(ToolOutput(), description="what must never leave in its results")
 

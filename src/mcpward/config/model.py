@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, field_v
 
 from mcpward.config.address import Address, parse_address
 from mcpward.config.approvals import ApprovalSettings
+from mcpward.config.external_secrets import ExternalSecrets
 from mcpward.config.fields import (
     AgeOrNone,
     AllowedHosts,
@@ -249,6 +250,7 @@ class SecretSources(Section):
         "serve. One that is asked for at import always refuses",
         '"refuse"',
     )
+    manager: ExternalSecrets = Field(ExternalSecrets(), description="an external secret manager")
 
 
 class Server(Section):

@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from mcpward.core.caller_path import read_caller_path
 from mcpward.core.limit_name import SYNTAX, is_limit_name
 from mcpward.core.spelling import nearest as nearest  # noqa: PLC0414  for modules that import it from here
 
@@ -24,6 +25,7 @@ def check_server_name(name: str) -> str:
     return name
 
 
+_LONGEST_ARGUMENT: Final = 200
 _ISSUER_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
 # RFC 6749 §3.3, without "*": no key holds every scope by accident.
 _SCOPE_NAME: Final = re.compile(r"[\x21\x23-\x29\x2b-\x5b\x5d-\x7e]{1,255}")
@@ -36,6 +38,21 @@ def check_issuer_name(name: str) -> str:
     if not _ISSUER_NAME.fullmatch(name):
         raise ValueError("a provider's name is 1 to 63 of a-z, 0-9 and -, and does not begin with -")
     return name
+
+
+def check_argument_name(name: str) -> str:
+    """Return the name of an argument. Raises ``ValueError`` for one that no schema has."""
+    if not 0 < len(name) <= _LONGEST_ARGUMENT or not name.isprintable():
+        raise ValueError(f"an argument's name is 1 to {_LONGEST_ARGUMENT} printable characters")
+    return name
+
+
+def check_caller_value(path: str) -> str:
+    """Return the path of a caller's value. Raises ``ValueError`` for one that there is none of."""
+    if not path.startswith("caller."):
+        raise ValueError("write caller.subject, caller.issuer, caller.client, caller.claims.NAME or caller.tags.NAME")
+    read_caller_path(path.removeprefix("caller."))
+    return path
 
 
 def check_scope_name(name: str) -> str:
@@ -57,6 +74,26 @@ def check_secret_name(name: str) -> str:
     if not _SECRET_NAME.fullmatch(name):
         raise ValueError("write the place of the secret, not the secret: env:NAME, or NAME as in mcpward secret set")
     return name
+
+
+_MANAGER_PATH: Final = re.compile(r"(?!.*(?:^|/)\.{1,2}(?:/|$))[A-Za-z0-9_.~-]+(?:/[A-Za-z0-9_.~-]+)*", re.ASCII)
+_MANAGER_TOKEN: Final = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]{0,99}|file:\S(?:.*\S)?)?")
+
+
+def check_manager_path(path: str) -> str:
+    """Return the path of a mount, an entry or a namespace back. Raises ``ValueError`` for one that could be read as
+    another, as with ``..``.
+    """
+    if not _MANAGER_PATH.fullmatch(path):
+        raise ValueError("write parts of A-Z a-z 0-9 _ . ~ - with a slash between them, without . and .. as a part")
+    return path
+
+
+def check_manager_token(place: str) -> str:
+    """Return the place of a token back. Raises ``ValueError``, which does not quote it: it may be the token itself."""
+    if not _MANAGER_TOKEN.fullmatch(place) or not place.isprintable():
+        raise ValueError("write the place of the token, not the token: env:NAME, or file:/path")
+    return place
 
 
 _TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}", re.ASCII)

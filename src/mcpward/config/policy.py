@@ -11,7 +11,7 @@ from mcpward.config.hours import Hours, parse_hours
 from mcpward.config.section import Section, key
 
 #: The kinds of caller that a rule can name, each with a word for what stands behind the colon.
-CALLER_KINDS: Final = ("key", "subject", "client", "scope", "mode")
+CALLER_KINDS: Final = ("key", "subject", "client", "scope", "tag", "mode")
 MODE_WORDS: Final = ("public", "unlisted", "api-key", "oauth", "operator")
 _CALLER: Final = re.compile(rf"({'|'.join(CALLER_KINDS)}):(\S.{{0,254}})")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
@@ -35,7 +35,7 @@ def _pattern(value: str) -> str:
 def _caller(value: str) -> str:
     found = _CALLER.fullmatch(value.strip())
     if found is None:
-        raise ValueError("must be key:ID, subject:NAME, client:ID, scope:NAME or mode:NAME")
+        raise ValueError("must be key:ID, subject:NAME, client:ID, scope:NAME, tag:NAME or mode:NAME")
     kind, name = found.groups()
     if kind == "mode" and name not in MODE_WORDS:
         raise ValueError(f"mode:{name} is none: write one of {', '.join(f'mode:{word}' for word in MODE_WORDS)}")
@@ -150,7 +150,8 @@ class PolicyRule(Section):
     )
     callers: CallerWords = key(
         (),
-        "callers, one of which must fit: key:ID, subject:NAME, client:ID, scope:NAME, mode:NAME; all if empty",
+        "callers, one of which must fit: key:ID, subject:NAME, client:ID, scope:NAME, tag:NAME=VALUE, mode:NAME; all if "
+        "empty",
         '["key:4f9QkZp2LmXa", "scope:orders:write"]',
     )
     not_callers: CallerWords = key((), "callers to whom it does not apply", '["subject:alice@example.com"]')

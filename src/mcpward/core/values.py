@@ -4,12 +4,13 @@
 (sanitize) → ``Reply``.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum
 from typing import Any, Protocol
 
 from msgspec import Struct
 
+from mcpward.core.caller_values import CallerValues
 from mcpward.core.effort import Effort
 from mcpward.core.question_text import Wording
 from mcpward.core.scope import Access
@@ -145,9 +146,9 @@ class Principal(Struct, frozen=True, kw_only=True, eq=False):
     ``key`` is the only definition of "the same caller": limits, sessions, sealed state and traffic use it. ``tools`` is
     None if every tool of the server may be used; ``networks`` were checked already. ``access`` is the lowest class
     unless the principal was made with another. ``claims`` are those of a token that the operator chose for tools to
-    see, deeply frozen. ``expires_at`` is when the token ends (seconds since 1970), None for a credential without an end
-    of its own. ``waiver`` names what lets the caller's calls run if its client cannot ask a person for consent, "key"
-    or "scope"; None if nothing does.
+    see, deeply frozen; ``tags`` are those of its key, by name. ``expires_at`` is when the token ends (seconds since
+    1970), None for a credential without an end of its own. ``waiver`` names what lets the caller's calls run if its
+    client cannot ask a person for consent, "key" or "scope"; None if nothing does.
     """
 
     key: str
@@ -162,6 +163,7 @@ class Principal(Struct, frozen=True, kw_only=True, eq=False):
     access: Access = Access.READ
     rate: Rate | None = None
     claims: Mapping[str, Any] = {}
+    tags: Mapping[str, str] = {}
     expires_at: float | None = None
     waiver: str | None = None
 
@@ -269,7 +271,9 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     in each of ``pools`` while it runs, and draws on budgets by ``draws``. ``unknown_arguments`` is the handling of
     those that the schema does not have. ``suspects`` finds the parts of raw arguments that must be checked before they
     are bound: None if there are none. ``effort`` is the cost of binding them, None unless it is known to be more than
-    reading them.
+    reading them. ``caller_values`` fills the arguments that are the caller's own, None if there are none.
+    reading them. ``inquire`` asks the guards that have to wait about bound arguments, and raises ``Refusal``; None if
+    there are none. ``guards`` are all guards in words.
     """
 
     server: str
@@ -297,6 +301,9 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     unknown_arguments: UnknownArguments = UnknownArguments.DROP_CLIENT
     suspects: Callable[[bytes], object | None] | None = None
     effort: Effort | None = None
+    caller_values: CallerValues | None = None
+    inquire: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None
+    guards: tuple[str, ...] = ()
 
 
 class AcceptedCall(Struct, frozen=True, eq=False, gc=False):

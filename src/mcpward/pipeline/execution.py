@@ -97,6 +97,10 @@ class Execution:
             accepted = accept(call, tool)  # most calls, without a coroutine
         if accepted.dropped:
             channel.trail.without(accepted.dropped)
+        if tool.caller_values is not None and (told := tool.caller_values.told(call.principal)):
+            channel.trail.filled(told, tool.caller_values.sources)
+        if tool.inquire is not None:
+            await self._runner.inquire(accepted, channel)
         is_task = tool.task is not None and self._is_task(call, tool, channel)
         # A person agreed, the answers are good for one run, and that is on record before anything happens.
         used_up, approval = (
@@ -110,12 +114,7 @@ class Execution:
         try:
             raw = await self._runner.run(accepted, channel)  # do it
         except InputRequired:
-            if approval:
-                await self._agreement.give_back(approval)
-            if used_up:
-                # It asks on, and ran no further than that: a client that lost this answer may send the round again.
-                async with store_deadline():
-                    await self._spent.give_back(used_up, self._until(channel.state), call.principal.key)
+            await self._give_back(used_up, approval, call, channel)
             raise
         # fit to leave
         is_little = self._sanitizer.is_little(raw, call)
@@ -130,6 +129,14 @@ class Execution:
         if self._sanitizer.is_little(raw, accepted.call):
             return self._sanitizer.clean(accepted, raw)
         return await self._clean_large(accepted, raw)
+
+    async def _give_back(self, used_up: str, approval: str, call: Call, channel: CallChannel) -> None:
+        """The tool asks on, and ran no further than that: a client that lost this answer may send the round again."""
+        if approval:
+            await self._agreement.give_back(approval)
+        if used_up:
+            async with store_deadline():
+                await self._spent.give_back(used_up, self._until(channel.state), call.principal.key)
 
     async def _clean_large(self, accepted: AcceptedCall, raw: RawResult) -> Outcome:
         """Clean a large result beside the event loop."""

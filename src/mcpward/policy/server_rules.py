@@ -144,6 +144,10 @@ def is_caller(principal: Principal, word: str) -> bool:
     return _KINDS[kind](principal, name)
 
 
+def _has_tag(principal: Principal, name: str, is_valued: str, value: str) -> bool:
+    return name in principal.tags and (not is_valued or principal.tags[name] == value)
+
+
 _KINDS: Final[Mapping[str, Callable[[Principal, str], bool]]] = {
     # A key goes by the id of the first of its rotations, too.
     "key": lambda principal, name: (
@@ -152,6 +156,7 @@ _KINDS: Final[Mapping[str, Callable[[Principal, str], bool]]] = {
     "subject": lambda principal, name: principal.subject == name,
     "client": lambda principal, name: principal.client == name,
     "scope": lambda principal, name: name in principal.scopes or EVERY_SCOPE in principal.scopes,
+    "tag": lambda principal, name: _has_tag(principal, *name.partition("=")),
     "mode": lambda principal, name: (
         name == ("public" if principal.way is AuthMethod.ANONYMOUS else principal.way.value)
     ),

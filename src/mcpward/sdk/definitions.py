@@ -8,11 +8,12 @@ from msgspec import Struct
 from mcpward.core.scope import Access
 from mcpward.core.values import Draw, Rate
 from mcpward.sdk.confirmation import Confirm
-from mcpward.sdk.guards import Guard
+from mcpward.sdk.guards.parameter_guard import Guard
 from mcpward.sdk.icon import Icon
 from mcpward.sdk.pools import Pooled
 from mcpward.sdk.schema.arguments import Arguments
 from mcpward.sdk.schema.author_schema import Written
+from mcpward.sdk.schema.caller_value import BoundArgument
 from mcpward.sdk.schema.returns import Returns
 from mcpward.sdk.signature import Signature
 from mcpward.sdk.template import Template
@@ -24,7 +25,7 @@ class ToolDefinition(Struct, frozen=True, kw_only=True, eq=False):
     ``asked`` says whether a person must agree, and how that person is asked.
     ``task`` says whether it may (``optional``) or must (``required``) run as a task. ``draws`` are what it takes from
     budgets, ``pools`` those in which it holds a slot. ``unknown_arguments`` is what happens to those that it does not
-    declare; None leaves that to the server.
+    declare; None leaves that to the server. ``bound`` are the arguments that the caller's identity fills.
     """
 
     name: str
@@ -51,6 +52,7 @@ class ToolDefinition(Struct, frozen=True, kw_only=True, eq=False):
     icons: tuple[Icon, ...] = ()
     meta: Mapping[str, Any] = {}
     unknown_arguments: str | None = None
+    bound: tuple[BoundArgument, ...] = ()
 
     @property
     def confirm(self) -> bool:

@@ -15,7 +15,8 @@ from mcpward.sdk.confirmation import read_confirm
 from mcpward.sdk.definitions import CompletionDefinition, PromptDefinition, ResourceDefinition, ToolDefinition
 from mcpward.sdk.draws import Budgets, read_draws
 from mcpward.sdk.errors import AuthoringError
-from mcpward.sdk.guards import Guard
+from mcpward.sdk.guards.author_guards import read_guards
+from mcpward.sdk.guards.parameter_guard import Guard
 from mcpward.sdk.icon import Icon
 from mcpward.sdk.labels import read_annotations, read_extensions, read_icons, read_meta, read_website
 from mcpward.sdk.lifespan import Hook, Make, read_hook, read_lifespan
@@ -23,6 +24,7 @@ from mcpward.sdk.options import options
 from mcpward.sdk.pools import Pooled, read_concurrency, read_pools
 from mcpward.sdk.schema.arguments import Arguments
 from mcpward.sdk.schema.author_schema import Written
+from mcpward.sdk.schema.caller_value import read_bound
 from mcpward.sdk.schema.returns import read_returns
 from mcpward.sdk.schema.strings import require_strings
 from mcpward.sdk.signature import Signature, read_signature, where
@@ -129,7 +131,7 @@ class Server:
         budgets: Budgets = (),
         pools: Sequence[str | Pooled] = (),
         concurrency: int | None = None,
-        guards: Sequence[Guard] = (),
+        guards: Sequence[Guard | Callable[..., Any]] = (),
         deadline_s: float | None = None,
         confirm: bool | str | Question = False,
         structured: bool | None = None,
@@ -157,7 +159,7 @@ class Server:
         budgets: Budgets = (),
         pools: Sequence[str | Pooled] = (),
         concurrency: int | None = None,
-        guards: Sequence[Guard] = (),
+        guards: Sequence[Guard | Callable[..., Any]] = (),
         deadline_s: float | None = None,
         confirm: bool | str | Question = False,
         structured: bool | None = None,
@@ -190,7 +192,7 @@ class Server:
         def declare(function: F) -> F:
             own_name = checks.own_name(name, function, "tool", self._tools)
             what, place = f"tool {own_name!r}", where(function)
-            signature = read_signature(function, what, self._value)
+            signature = read_signature(function, what, self._value, may_bind=True)
             checks.require_kinds(
                 what,
                 place,
@@ -204,7 +206,7 @@ class Server:
                 structured=(structured, (bool, NoneType), "False"),
                 ask_first=(ask_first, bool, "True"),
             )
-            guards_read = checks.read_guards(guards, signature, what, place) if input_schema is None else ()
+            guards_read = read_guards(guards, signature, what, place) if input_schema is None else ()
             arguments = _arguments(signature, input_schema, guards, what, place)
             checks.require_sound_run(deadline_s, task, ask_first, what, place)
             asked = read_confirm(confirm, arguments.names, self._value, what, place)
@@ -233,6 +235,7 @@ class Server:
                 icons=read_icons(icons, what, place),
                 meta=read_meta(meta, what, place),
                 unknown_arguments=checks.read_unknown(unknown_arguments, what, place),
+                bound=tuple(read_bound(one, what, place) for one in signature.bound),
             )
             self._switches.declare(Topic.TOOLS, own_name, enabled=enabled)
             return function
@@ -501,7 +504,7 @@ def _decorate(name: Any, declare: Callable[[F], F], kind: str) -> Any:
 
 
 def _arguments(
-    signature: Signature, input_schema: Mapping[str, Any] | None, guards: Sequence[Guard], what: str, place: str
+    signature: Signature, input_schema: Mapping[str, Any] | None, guards: Sequence[Any], what: str, place: str
 ) -> Arguments | Written:
     if input_schema is None:
         return Arguments(signature.parameters, what, place)

@@ -102,10 +102,14 @@ def question_of(
         lines.append(f"Tool: {shown(tool.name)}")
     if why:
         lines.append(f"Why: {shown(why)}")
-    said = _said(raw)
+    own = tool.caller_values
+    filled = {} if own is None else own.sources
+    said = {name: value for name, value in _said(raw).items() if name not in filled}
     rest = _LONGEST_IN_ALL
     for name, value in arguments.items():
         line = _line(name, said.get(name, value), is_said=name in said)
+        if name in filled:
+            line += _FILLED if filled[name] else _FIXED
         rest -= len(line)
         if len(line) > _LONGEST or rest < 0:
             raise _unreadable(name, len(line))
@@ -116,6 +120,9 @@ def question_of(
     return Question(key=key, method="elicitation/create", params=params, capability=CAPABILITY)
 
 
+#: After an argument that the model cannot set.
+_FILLED: Final = " (from the caller)"
+_FIXED: Final = " (fixed by the operator)"
 DECLINED: Final = "the person declined; do not call the tool again unless they ask for it"
 
 

@@ -1,8 +1,9 @@
 """The tools, resources and prompts of a server that is written in Python, ready to be served, in its author's order."""
 
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final, ParamSpec, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -12,24 +13,32 @@ from mcpward.config.output import ServerOutput
 from mcpward.config.rate import parse_rate
 from mcpward.core.change import Change, Topic
 from mcpward.core.effort import Effort
-from mcpward.core.errors import Finding, Misconfigured, Refusal
-from mcpward.core.facts import Problems
-from mcpward.core.reasons import Reason
+from mcpward.core.errors import Finding, Misconfigured
 from mcpward.core.values import Call, Rate, Tool, UnknownArguments
 from mcpward.core.work import loaded
+from mcpward.sdk.database.constants import CONSTANTS
 from mcpward.sdk.definitions import ToolDefinition
+from mcpward.sdk.guards.parameter_guard import Guard
+from mcpward.sdk.schema.arguments import Arguments
 from mcpward.sdk.server import Server
+from mcpward.tools.bound_arguments import Bound, bound_arguments
 from mcpward.tools.completion import Completion, Completions, Offer
+from mcpward.tools.configured_guards import configured
 from mcpward.tools.entry import entry_of
+from mcpward.tools.guarding import checker, guarded, inquirer
 from mcpward.tools.overrides import NOTHING, asked_of, draws_of, published_returns, unknown_tools
 from mcpward.tools.pool_names import PoolNames
 from mcpward.tools.prompt import Prompt, bind_prompt
+from mcpward.tools.published_guards import with_guards
 from mcpward.tools.resource import Resource, ResourceTemplate, bind_resource, find_declared, published, spelt
 from mcpward.tools.result import shape
 from mcpward.tools.run_context import runner_of
 from mcpward.tools.tool_source import Introduction
 
+_DATABASE: Final = "mcpward.sdk.database.database"
 _Bind = Callable[[bytes], dict[str, Any]]
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 
 class Defaults(Struct, frozen=True):
@@ -62,6 +71,8 @@ class Registry:
     """
 
     def __init__(self, server_name: str, server: Server, defaults: Defaults = Defaults()) -> None:  # noqa: B008  frozen
+        if _DATABASE in sys.modules:  # only for its users: before the first call, not during it
+            CONSTANTS.collect()
         deadline_s = defaults.deadline_s
         names = [definition.name for definition in server.tools]
         findings = unknown_tools(server_name, defaults.tools, names)
@@ -229,17 +240,29 @@ def _tool(
 ) -> Tool:
     added = defaults.tools.get(definition.name, NOTHING)
     returns = published_returns(server_name, definition, defaults.output, added, findings)
+    guards = (*definition.guards, *configured(server_name, definition, added.guards, findings))
+    bound = bound_arguments(server_name, definition, added, findings)
+    filled = bound.caller_values(checker(guards))
+    if filled is not None:
+        filled = replace(
+            filled, fill=_as_server(server_name, filled.fill), missing=_as_server(server_name, filled.missing)
+        )
     return Tool(
         server=server_name,
         name=definition.name,
         access=definition.access,
-        listing=entry_of(
-            definition,
-            inputSchema=definition.arguments.schema(),
-            outputSchema=returns.schema,
-            annotations=definition.annotations,
+        listing=with_guards(
+            entry_of(
+                definition,
+                inputSchema=bound.arguments.schema(),
+                outputSchema=returns.schema,
+                annotations=definition.annotations,
+            ),
+            guards,
+            written=bound.arguments.written() if isinstance(bound.arguments, Arguments) else {},
         ),
-        bind=_as_server(server_name, _guarded(definition, definition.arguments.bind)),
+        bind=_binder(server_name, guards, bound, bound.arguments.bind),
+        inquire=inquirer(guards),
         run=runner_of(definition),
         shape=partial(shape, returns, structured=definition.structured is not False, where=definition.where),
         scopes=definition.scopes,
@@ -248,7 +271,7 @@ def _tool(
         **asked_of(server_name, definition, added, findings),
         parameter_of=definition.arguments.parameter_of(),
         structured=returns.schema is not None,
-        mirrored=definition.arguments.headers,
+        mirrored=bound.arguments.headers,
         task=definition.task,
         ask_first=definition.ask_first,
         concurrency=added.concurrency or definition.concurrency,
@@ -257,45 +280,37 @@ def _tool(
         unknown_arguments=UnknownArguments(
             added.unknown_arguments or definition.unknown_arguments or defaults.unknown_arguments
         ),
-        suspects=definition.arguments.suspects,
-        effort=_effort(server_name, definition),
+        suspects=bound.arguments.suspects,
+        effort=_effort(server_name, guards, bound),
+        caller_values=filled,
+        guards=tuple(map(repr, guards)),
     )
 
 
-def _effort(server_name: str, definition: ToolDefinition) -> Effort | None:
-    effort = definition.arguments.effort
+def _effort(server_name: str, guards: Sequence[Guard], bound: Bound) -> Effort | None:
+    effort = bound.arguments.effort
     if effort is None:
         return None
-    return replace(effort, bind=_as_server(server_name, _guarded(definition, effort.bind)))
+    return replace(effort, bind=_binder(server_name, guards, bound, effort.bind))
 
 
-def _as_server(server_name: str, bind: _Bind) -> _Bind:
+def _binder(server_name: str, guards: Sequence[Guard], bound: Bound, bind: _Bind) -> _Bind:
+    if bound.filled:  # guards see the filled arguments too, so that they wait for them
+        return _as_server(server_name, bound.refusing(bind))
+    return _as_server(server_name, guarded(guards, bind))
+
+
+def _as_server(server_name: str, bind: Callable[_P, _R]) -> Callable[_P, _R]:
     """Let an author's validators and guards, which run before the call does, have the secrets of their server."""
 
-    def bind_as_server(raw: bytes) -> dict[str, Any]:
+    def bind_as_server(*given: _P.args, **named: _P.kwargs) -> _R:
         before = loaded.set(server_name)
         try:
-            return bind(raw)
+            return bind(*given, **named)
         finally:
             loaded.reset(before)
 
     return bind_as_server
-
-
-def _guarded(definition: ToolDefinition, bind: _Bind) -> _Bind:
-    """Bind raw arguments; then ask the guards, all of them, so that a model mends its call at once."""
-    guards = definition.guards
-    if not guards:
-        return bind
-
-    def bind_guarded(raw: bytes) -> dict[str, Any]:
-        arguments = bind(raw)
-        problems = [problem for guard in guards if (problem := guard.check(arguments)) is not None]
-        if problems:
-            raise Refusal(Reason.ARGUMENT_DANGEROUS, "a guard refused", Problems(tuple(problems)))
-        return arguments
-
-    return bind_guarded
 
 
 def _rate(definition: ToolDefinition, findings: list[Finding]) -> Rate | None:

@@ -20,7 +20,7 @@ from mcpward.core.integral import integral
 from mcpward.core.model_words import model_words
 from mcpward.core.subschema import Place, Subschemas
 from mcpward.sdk.errors import AuthoringError
-from mcpward.sdk.guards import Limit
+from mcpward.sdk.guards.number_limit import Limit
 from mcpward.sdk.header import KEYWORD, has_header, mirrored
 from mcpward.sdk.schema.accepted import Accepted, honest, suspects_of
 from mcpward.sdk.schema.bounds import require_fitting
@@ -28,6 +28,7 @@ from mcpward.sdk.schema.effort import of_model
 from mcpward.sdk.schema.linear import slow_patterns
 from mcpward.sdk.schema.schema_export import inline_root, inlined
 from mcpward.sdk.schema.schemaless import UNREADABLE, parameter_error
+from mcpward.sdk.schema.sentences import with_sentences
 from mcpward.sdk.signature import REQUIRED, Parameter
 
 _STRICT: Final = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
@@ -81,7 +82,7 @@ class Arguments:
         schema.pop("title", None)
         schema.pop("description", None)
         close(schema)
-        return cast("dict[str, Any]", honest(schema))
+        return cast("dict[str, Any]", with_sentences(honest(schema)))
 
     def _headers(self, what: str, where: str, *, strict: bool) -> dict[bytes, tuple[str, ...]]:
         if not strict and has_header(self._schema):
