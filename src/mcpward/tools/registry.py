@@ -286,6 +286,7 @@ def _tool(
         rate=added.rate or _rate(definition, findings),
         deadline_s=definition.deadline_s if definition.deadline_s is not None else defaults.deadline_s,
         **asked_of(server_name, definition, added, findings),
+        parameter_of=definition.arguments.parameter_of(),
         structured=returns.schema is not None,
         mirrored=bound.arguments.headers,
         task=definition.task,
