@@ -12,6 +12,7 @@ from mcpward.config.limit_rules import LIMIT_RULES
 from mcpward.config.model import Settings
 from mcpward.config.names import nearest
 from mcpward.config.oauth_rules import OAUTH_RULES
+from mcpward.config.output_rules import OUTPUT_RULES
 from mcpward.config.violations import Rule, Violation
 
 
@@ -203,6 +204,7 @@ RULES: Final[tuple[Rule, ...]] = (
     proxied_url,
     *OAUTH_RULES,
     *LIMIT_RULES,
+    *OUTPUT_RULES,
 )
 
 

@@ -264,7 +264,8 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     (``x-mcp-header``). ``task`` states whether the tool may (``optional``) or must (``required``) run as a task of the
     tasks extension. ``concurrency`` calls of it may run at once (None: as many as its server allows). It holds a slot
     in each of ``pools`` while it runs, and draws on budgets by ``draws``. ``unknown_arguments`` is the handling of
-    those that the schema does not have. ``suspects`` finds the parts of raw arguments that must be checked before they
+    those that the schema does not have. ``untrusted`` names the origin of what it returns if strangers write that.
+    ``suspects`` finds the parts of raw arguments that must be checked before they
     are bound: None if there are none. ``effort`` is the cost of binding them, None unless it is known to be more than
     reading them.
     """
@@ -289,6 +290,7 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     pools: tuple[str, ...] = ()
     draws: tuple[Draw, ...] = ()
     unknown_arguments: UnknownArguments = UnknownArguments.DROP_CLIENT
+    untrusted: str | None = None
     suspects: Callable[[bytes], object | None] | None = None
     effort: Effort | None = None
 

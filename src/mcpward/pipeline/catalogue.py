@@ -19,6 +19,7 @@ from mcpward.policy.decide import Policy
 from mcpward.policy.rule import Offer
 from mcpward.protocol.page import cut
 from mcpward.sanitize.clean import Sanitizer
+from mcpward.sanitize.data_marks import marked_resource
 from mcpward.tools.completion import Completion
 from mcpward.tools.prompt import Prompt
 from mcpward.tools.resource import Resource
@@ -58,11 +59,12 @@ class Catalogue:
             InputRequired: a function asks, and its answers have not come yet.
         """
         source = self._sources[call.arrival.server]
-        ttl_ms = None
+        ttl_ms = origin = None
         match call.method:
             case "resources/read":
                 resource = self._resource(call, source)
                 result, ttl_ms = await self._runner.read(call, resource, channel), resource.ttl_ms
+                origin = resource.untrusted
             case "prompts/get":
                 prompt = self._prompt(call, source)
                 result = await self._runner.render(
@@ -76,7 +78,7 @@ class Catalogue:
         clean = whole(body, call) if len(body) <= self._sanitizer.at_once(call) else await self._beside(call, body)
         if self._sanitizer.is_split(_parts(result), lambda: _parts(_decode(clean)), call):
             raise withheld("a secret is split over several parts of the result")
-        return Listed(clean, ttl_ms)
+        return Listed(clean if origin is None else marked_resource(clean, origin), ttl_ms)
 
     async def _beside(self, call: Call, body: bytes) -> bytes:
         """Clean a large result beside the event loop."""

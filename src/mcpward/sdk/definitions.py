@@ -23,7 +23,7 @@ class ToolDefinition(Struct, frozen=True, kw_only=True, eq=False):
     ``confirm`` says that a person must agree, ``question`` what that person is asked ("" leaves the words to mcpward).
     ``task`` says whether it may (``optional``) or must (``required``) run as a task. ``draws`` are what it takes from
     budgets, ``pools`` those in which it holds a slot. ``unknown_arguments`` is what happens to those that it does not
-    declare; None leaves that to the server.
+    declare; None leaves that to the server. ``untrusted`` is where its results come from, None if not from strangers.
     """
 
     name: str
@@ -51,6 +51,7 @@ class ToolDefinition(Struct, frozen=True, kw_only=True, eq=False):
     icons: tuple[Icon, ...] = ()
     meta: Mapping[str, Any] = {}
     unknown_arguments: str | None = None
+    untrusted: str | None = None
 
 
 class ResourceDefinition(Struct, frozen=True, kw_only=True, eq=False):
@@ -76,6 +77,7 @@ class ResourceDefinition(Struct, frozen=True, kw_only=True, eq=False):
     size: int | None = None
     meta: Mapping[str, Any] = {}
     ttl_s: float = 0
+    untrusted: str | None = None
 
 
 class PromptDefinition(Struct, frozen=True, kw_only=True, eq=False):

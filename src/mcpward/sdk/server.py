@@ -27,6 +27,7 @@ from mcpward.sdk.schema.strings import require_strings
 from mcpward.sdk.signature import Signature, read_signature, where
 from mcpward.sdk.switches import Listener, Switches, Turned
 from mcpward.sdk.template import Template, is_template, read_template, read_uri
+from mcpward.sdk.untrusted import read_untrusted
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -134,6 +135,7 @@ class Server:
         ask_first: bool = False,
         input_schema: Mapping[str, Any] | None = None,
         unknown_arguments: Literal["refuse", "drop-client", "drop"] | None = None,
+        untrusted: bool | str = False,
         icons: Sequence[Icon] = (),
         meta: Mapping[str, Any] | None = None,
         enabled: bool = True,
@@ -162,6 +164,7 @@ class Server:
         ask_first: bool = False,
         input_schema: Mapping[str, Any] | None = None,
         unknown_arguments: Literal["refuse", "drop-client", "drop"] | None = None,
+        untrusted: bool | str = False,
         icons: Sequence[Icon] = (),
         meta: Mapping[str, Any] | None = None,
         enabled: bool = True,
@@ -176,8 +179,9 @@ class Server:
         person first, in the given words or mcpward's; ``structured=False`` publishes no output schema; ``task`` lets
         the call run as a task, or demands it; ``ask_first`` has its questions answered before the task begins.
         ``input_schema`` is published instead of the annotations; the function then takes ``arguments: dict[str, Any]``.
-        ``unknown_arguments`` says whether arguments that are not declared are refused or dropped. ``enabled=False``
-        keeps the tool off until :meth:`enable`.
+        ``unknown_arguments`` says whether arguments that are not declared are refused or dropped. ``untrusted`` marks
+        what it returns as data from strangers, ``True`` or the origin (``"mail"``). ``enabled=False`` keeps the tool
+        off until :meth:`enable`.
 
         Raises:
             AuthoringError: the function or an option cannot be served.
@@ -229,6 +233,7 @@ class Server:
                 icons=read_icons(icons, what, place),
                 meta=read_meta(meta, what, place),
                 unknown_arguments=checks.read_unknown(unknown_arguments, what, place),
+                untrusted=read_untrusted(untrusted, what, place),
             )
             self._switches.declare(Topic.TOOLS, own_name, enabled=enabled)
             return function
@@ -250,6 +255,7 @@ class Server:
         size: int | None = None,
         meta: Mapping[str, Any] | None = None,
         ttl_s: float = 0,
+        untrusted: bool | str = False,
         enabled: bool = True,
     ) -> Callable[[F], F]:
         """Declare a resource. The function returns ``str``, ``bytes`` or something JSON can hold.
@@ -257,6 +263,7 @@ class Server:
         In a template (``orders://{order_id}/lines``) the variables are the function's parameters: ``{name}`` is one
         segment, ``{name*}`` several. ``scopes`` are those a caller must have; ``size`` is in bytes; ``annotations`` are
         ``audience``, ``priority`` and ``lastModified``; a client may keep what it read for ``ttl_s`` seconds.
+        ``untrusted`` marks its text as data from strangers, ``True`` or the origin.
 
         Fixed text may be written raw or percent-encoded; clients see it encoded.
 
@@ -299,6 +306,7 @@ class Server:
                 size=checks.read_size(size, what, place),
                 meta=read_meta(meta, what, place),
                 ttl_s=checks.read_ttl(ttl_s, what, place),
+                untrusted=read_untrusted(untrusted, what, place),
             )
             self._switches.declare(Topic.RESOURCES, uri, enabled=enabled)
             return function

@@ -21,13 +21,13 @@ from mcpward.sdk.definitions import ToolDefinition
 from mcpward.sdk.server import Server
 from mcpward.tools.completion import Completion, Completions, Offer
 from mcpward.tools.entry import entry_of
-from mcpward.tools.overrides import NOTHING, draws_of, published_returns, unknown_tools
+from mcpward.tools.overrides import NOTHING, draws_of, origin_of, published_returns, unknown_tools
 from mcpward.tools.pool_names import PoolNames
 from mcpward.tools.prompt import Prompt, bind_prompt
 from mcpward.tools.resource import Resource, ResourceTemplate, bind_resource, find_declared, published, spelt
 from mcpward.tools.result import shape
 from mcpward.tools.run_context import runner_of
-from mcpward.tools.tool_source import Introduction
+from mcpward.tools.tool_source import Introduction, Published
 
 _Bind = Callable[[bytes], dict[str, Any]]
 
@@ -98,6 +98,16 @@ class Registry:
     def has_tools(self) -> bool:
         """Whether tools are declared."""
         return bool(self._declared_tools)
+
+    @property
+    def published(self) -> Published:
+        """All list entries, on or off."""
+        return Published(
+            tools=tuple(tool.listing for tool in self._declared_tools),
+            prompts=tuple(prompt.listing for prompt in self._declared_prompts),
+            resources=tuple(resource.listing for resource in self._fixed.values()),
+            templates=tuple(template.listing for template in self._declared_templates),
+        )
 
     @property
     def declared(self) -> tuple[Tool, ...]:
@@ -257,6 +267,7 @@ def _tool(
         unknown_arguments=UnknownArguments(
             added.unknown_arguments or definition.unknown_arguments or defaults.unknown_arguments
         ),
+        untrusted=origin_of(definition.untrusted, added),
         suspects=definition.arguments.suspects,
         effort=_effort(server_name, definition),
     )
