@@ -54,6 +54,7 @@ from mcpward.ingress.peer import PeerResolver
 from mcpward.ingress.routes import Address as Served
 from mcpward.ingress.routes import Routes
 from mcpward.operations.cross_checks import tell_names
+from mcpward.operations.descriptions import tell_descriptions
 from mcpward.operations.known_secrets import Secrets
 from mcpward.operations.operator_call import ASKING as CALL_ASKING
 from mcpward.operations.site import Site, open_site
@@ -218,6 +219,7 @@ class Worker:
     def _tell_remarks(self, registries: Mapping[str, Registry]) -> None:
         if self.remarks and self.settings.site.workers == 1:  # else it was reported when the sources were tried
             tell_names(registries)
+            tell_descriptions(self.settings, registries)
         env.tell_trimmed(quiet=True)
 
     async def _open_vault(self, site: Site) -> ByServer:

@@ -280,6 +280,12 @@ class Server(Section):
         "folders of this server's secrets, in place of `secrets.files`, so that no other server reads them",
         '["/run/secrets/orders"]',
     )
+    descriptions: Literal["warn", "refuse", "off"] = key(
+        "warn",
+        "what a start does if a description, a schema or the instructions have orders to the model, hidden characters, "
+        "internal addresses, paths or versions, credentials, or names of other servers' tools",
+        '"refuse"',
+    )
     limits: ServerLimits = Field(ServerLimits(), description="limits of this server")
     output: ServerOutput = Field(ServerOutput(), description="what must never leave in its results")
     tools: dict[ToolName, ToolSettings] = Field({}, description="additions to its tools, by their names")

@@ -10,6 +10,7 @@ from mcpward.core.errors import Finding, Misconfigured
 from mcpward.core.secret import Secret
 from mcpward.operations.asked_secrets import require_secrets
 from mcpward.operations.cross_checks import require_defined
+from mcpward.operations.descriptions import refused_descriptions
 from mcpward.operations.site import database_of, open_site
 from mcpward.operations.sources import load_sources
 from mcpward.sdk.server import Server
@@ -40,6 +41,8 @@ def tool_sources_of(
     if findings:
         raise Misconfigured(settings.placed(findings))
     require_defined(settings, sources)
+    if refused := refused_descriptions(settings, sources):
+        raise Misconfigured(settings.placed(refused))
     if needs_secrets:
         require_secrets(settings, sources)
     return sources
