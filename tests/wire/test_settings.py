@@ -846,6 +846,21 @@ def test_a_suspicious_description_is_told_or_refused_or_neither(tmp_path, settin
             assert ("an order to hide something" in ward.log()) is is_told
 
 
+@flipped_here("servers.<name>.pin")
+@pytest.mark.parametrize("pin,listed", [(False, 2), (True, 1), ("strict", 0)])
+def test_what_was_not_approved_is_held_back_where_a_server_is_pinned(tmp_path, pin, listed):
+    tool = "@other.tool\ndef {}() -> str:\n    return '1'\n"
+    with site(tmp_path, {"servers.bench.source": "others.py", "servers.bench.pin": pin}, start=False) as ward:
+        text = "from mcpward import Server\nother = Server('other')\n" + tool.format("only")
+        (tmp_path / "others.py").write_text(text)
+        ward.key = ward.create_key("bench")
+        ward.start()
+        ward.stop()
+        (tmp_path / "others.py").write_text(text + tool.format("more"))
+        ward.start()
+        assert len(ward.modern("tools/list").json()["result"]["tools"]) == listed
+
+
 @flipped_here("limits.counters", "limits.namespace")
 def test_counters_in_redis_outlast_a_restart_under_a_name_of_their_own(tmp_path, redis_server):
     once = {"limits.counters": redis_server.url, f"{LIMITS}read": "3/hour"}

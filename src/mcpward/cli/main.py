@@ -12,6 +12,7 @@ import typer
 from mcpward import __version__
 from mcpward.cli import (
     access,
+    approve,
     call,
     config,
     connect,
@@ -59,6 +60,7 @@ app.add_typer(log.app, name="log")
 app.add_typer(limits.app, name="limits")
 app.command("tools")(tools.tools)
 app.command("call")(call.call)
+app.add_typer(approve.app, name="approve")
 app.command("connect")(connect.connect)
 app.add_typer(config.app, name="config")
 app.command("init")(init.init)

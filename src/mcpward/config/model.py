@@ -286,6 +286,12 @@ class Server(Section):
         "internal addresses, paths or versions, credentials, or names of other servers' tools",
         '"refuse"',
     )
+    pin: bool | Literal["strict"] = key(
+        False,
+        "holds back a tool, prompt or resource that is new or differs from what was approved, until `mcpward approve "
+        'tools`. The first start is trusted; with `"strict"`, nothing is before you approve it',
+        "true",
+    )
     limits: ServerLimits = Field(ServerLimits(), description="limits of this server")
     output: ServerOutput = Field(ServerOutput(), description="what must never leave in its results")
     tools: dict[ToolName, ToolSettings] = Field({}, description="additions to its tools, by their names")

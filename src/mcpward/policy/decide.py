@@ -27,6 +27,10 @@ class ToolLookup(Protocol):
         """Return the tool of that exact name, or None."""
         ...
 
+    def is_held(self, name: str) -> bool:
+        """Return whether a tool of that exact name is held back, because it is not approved."""
+        ...
+
 
 _MAX_ALLOWED: Final = 10_000
 _YES: Final = Decision(allowed=True)
@@ -39,6 +43,7 @@ class Policy:
 
     def __init__(self, sources: Mapping[str, ToolLookup], demands: Mapping[str, Demand] | None = None) -> None:
         self._finds = {name: source.find for name, source in sources.items()}
+        self._sources = dict(sources)
         self._demands = dict(demands or {})
         self._allowed: set[tuple[Principal, Tool]] = set()
         self._weight = 0
@@ -60,7 +65,7 @@ class Policy:
         if principal.way is _OAUTH:
             self._require_scopes(principal, tool)
         if tool is None:
-            raise Refusal(Reason.TOOL_UNKNOWN, "no such tool")
+            raise self._unknown(call)
         if (principal, tool) in self._allowed:
             return tool
         decision = self.decide(principal, tool)
@@ -68,6 +73,12 @@ class Policy:
             raise self._step_up(principal, tool) or Refusal(Reason.TOOL_UNKNOWN, decision.reason)
         self._remember(principal, tool)
         return tool
+
+    def _unknown(self, call: Call) -> Refusal:
+        """One answer to the caller. The record tells the operator what is held back."""
+        source = self._sources.get(call.arrival.server)
+        is_held = source is not None and source.is_held(call.target)
+        return Refusal(Reason.TOOL_UNKNOWN, "held back: it is not approved as it is now" if is_held else "no such tool")
 
     def _remember(self, principal: Principal, tool: Tool) -> None:
         """Keep a permission: both values are frozen, and a caller that authenticates again gets the same value again.

@@ -17,7 +17,7 @@ from mcpward.core.withheld import withheld
 from mcpward.sanitize import json_text
 from mcpward.sanitize.rewrite import Rewrite, rewritten
 from mcpward.sanitize.screens import known_credentials, personal_numbers
-from mcpward.sanitize.screens.caps import Caps
+from mcpward.sanitize.screens.caps import ResultCaps
 from mcpward.sanitize.screens.dropped import DroppedMembers
 from mcpward.sanitize.screens.invisible import strip
 
@@ -37,8 +37,8 @@ class Screening:
         self._members = DroppedMembers(names) if names else None
         actions = {name: getattr(output, name) for name in personal_numbers.KINDS}
         self.links = output.links == "text"
-        caps = Caps(output.max_bytes, output.max_items, output.max_depth)
-        self.caps = None if caps == Caps() else caps
+        caps = ResultCaps(output.max_bytes, output.max_items, output.max_depth)
+        self.caps = None if caps == ResultCaps() else caps
         self._numbers = {name: action for name, action in actions.items() if action != "allow"}
 
         #: A result of so many bytes, and no more, may be screened on the event loop.

@@ -179,9 +179,8 @@ class Server:
         person first, in the given words or mcpward's; ``structured=False`` publishes no output schema; ``task`` lets
         the call run as a task, or demands it; ``ask_first`` has its questions answered before the task begins.
         ``input_schema`` is published instead of the annotations; the function then takes ``arguments: dict[str, Any]``.
-        ``unknown_arguments`` says whether arguments that are not declared are refused or dropped. ``untrusted`` marks
-        what it returns as data from strangers, ``True`` or the origin (``"mail"``). ``enabled=False`` keeps the tool
-        off until :meth:`enable`.
+        ``unknown_arguments`` says whether undeclared arguments are refused or dropped. ``untrusted`` marks its results
+        as data from strangers, or from ``"mail"``. ``enabled=False`` keeps the tool off until :meth:`enable`.
 
         Raises:
             AuthoringError: the function or an option cannot be served.
@@ -462,6 +461,10 @@ class Server:
     def watch_switches(self, turned: Turned) -> None:
         """Call ``turned`` with list, name and position of each switch, in the thread that makes it."""
         self._switches.watch_switches(turned)
+
+    def tell(self, topic: Topic) -> None:
+        """Notify the listeners that a list is another one now."""
+        self._switches.tell(Change(self.name, topic))
 
     def adopt(self, topic: Topic, name: str, *, on: bool) -> None:
         """Apply the switches of another process, without notifications. Undeclared items are left out."""

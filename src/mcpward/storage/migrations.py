@@ -179,6 +179,20 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         "DELETE FROM revisions WHERE name = 'secrets'",
         "INSERT INTO revisions (name, value) VALUES ('vault', 0)",
     ),
+    (),  # two steps of other changes
+    (),
+    (
+        """
+        CREATE TABLE pins (
+            id TEXT PRIMARY KEY, server TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, seen TEXT NOT NULL,
+            seen_entry {blob} NOT NULL, approved TEXT, approved_entry {blob}, approved_by TEXT,
+            approved_at DOUBLE PRECISION, revision BIGINT NOT NULL, mac {blob}
+        )
+        """,
+        "CREATE INDEX pins_revision ON pins (revision)",
+        "INSERT INTO revisions (name, value) VALUES ('pins', 0)",
+        "CREATE TABLE taints (id TEXT PRIMARY KEY, until DOUBLE PRECISION NOT NULL, origin TEXT NOT NULL)",
+    ),
 )
 #: The step after which records have codes; its transaction begins their chains.
 CHAINED: Final = 10

@@ -90,6 +90,7 @@ class Registry:
         self._spelt = spelt(self._fixed)
         self._declared_templates = [offer for offer in offers if isinstance(offer, ResourceTemplate)]
         self._completions = Completions((*server.prompts, *server.resources), server.completions, deadline_s)
+        self._held: frozenset[tuple[Topic, str]] = frozenset()
         self._current = self._sorted(server.off)
 
     # ---- what is there at all, on or off: what a server announces -------------------------------------------------
@@ -183,7 +184,10 @@ class Registry:
         The first declaration decides: if it is switched off, there is nothing, and no wider template steps in.
         """
         found = find_declared(uri, self._fixed, self._spelt, self._declared_templates)
-        if found is None or (Topic.RESOURCES, found[0]) in self.author.off:
+        if found is None:
+            return None
+        item = Topic.RESOURCES, found[0]
+        if item in self.author.off or item in self._held:
             return None
         return found[1]
 
@@ -205,6 +209,20 @@ class Registry:
 
     # ---- what changes ---------------------------------------------------------------------------------------------
 
+    def hold(self, held: frozenset[tuple[Topic, str]]) -> None:
+        """Hold items back: as if they were switched off, whatever their author says. Listeners are notified."""
+        changed = {topic for topic, _ in held ^ self._held}
+        if not changed:
+            return
+        self._held = held
+        self._current = self._sorted(self.author.off)
+        for topic in changed:
+            self.author.tell(topic)
+
+    def is_held(self, name: str) -> bool:
+        """Return whether a tool of that exact name is held back."""
+        return (Topic.TOOLS, name) in self._held
+
     def watch(self, listener: Callable[[Change], None]) -> None:
         """Call ``listener`` for each switch and update, in the thread that makes it."""
         self.author.watch(listener)
@@ -225,12 +243,13 @@ class Registry:
         return current
 
     def _sorted(self, off: frozenset[tuple[Topic, str]]) -> _Listings:
+        out = off | self._held
         return _Listings(
             off=off,
-            tools={tool.name: tool for tool in self._declared_tools if (Topic.TOOLS, tool.name) not in off},
-            prompts={one.name: one for one in self._declared_prompts if (Topic.PROMPTS, one.name) not in off},
-            resources={uri: one for uri, one in self._fixed.items() if (Topic.RESOURCES, uri) not in off},
-            templates={one.uri: one for one in self._declared_templates if (Topic.RESOURCES, one.uri) not in off},
+            tools={tool.name: tool for tool in self._declared_tools if (Topic.TOOLS, tool.name) not in out},
+            prompts={one.name: one for one in self._declared_prompts if (Topic.PROMPTS, one.name) not in out},
+            resources={uri: one for uri, one in self._fixed.items() if (Topic.RESOURCES, uri) not in out},
+            templates={one.uri: one for one in self._declared_templates if (Topic.RESOURCES, one.uri) not in out},
         )
 
 

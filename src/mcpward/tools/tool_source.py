@@ -122,6 +122,10 @@ class ToolSource(Protocol):
         """Return the tool of that exact name, or None."""
         ...
 
+    def is_held(self, name: str) -> bool:
+        """Return whether a tool of that exact name is held back, because it is not approved."""
+        ...
+
     def find_prompt(self, name: str) -> Prompt | None:
         """Return the prompt of that exact name, or None."""
         ...

@@ -64,6 +64,9 @@ class Remote:
     def find(self, name: str) -> Tool | None:
         return next((tool for tool in self.tools if tool.name == name), None)
 
+    def is_held(self, name: str) -> bool:
+        return False
+
     def find_prompt(self, _name: str) -> Prompt | None:
         return None
 

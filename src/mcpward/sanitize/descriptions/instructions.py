@@ -28,7 +28,7 @@ _PATTERNS: Final = {
     "an order to hide something from the user": (
         rf"\b(?:do not|don't|dont|never|must not|without|avoid)\b[^.!?]{{0,20}}?\b(?:tell|telling|inform|informing|"
         rf"mention|mentioning|reveal|revealing|notify|notifying|alert|alerting|warn|warning|disclose|disclosing)\b[^.!?]{{0,30}}?"
-        rf"\b(?:users?|humans?|persons?|people|anyone|anybody|them)\b|\b{_SECRETLY}\b"
+        rf"\b(?:users?|humans?|persons?|people|any(?:one|body)|them)\b|\b{_SECRETLY}\b"
     ),
     "an order about the use of other tools": (
         r"\b(?:before|after|instead of|prior to|when(?:ever)?|each time|every time)\b[^.!?]{0,20}?"

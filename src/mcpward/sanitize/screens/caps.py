@@ -13,7 +13,7 @@ _decode: Final = msgspec.json.Decoder().decode
 _encode: Final = msgspec.json.Encoder().encode
 
 
-class Caps(Struct, frozen=True):
+class ResultCaps(Struct, frozen=True):
     """``items`` are those of any one list, ``depth`` the levels of lists and objects in each other. None is no cap."""
 
     max_bytes: int | None = None
