@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         ToolError,
         UniqueViolated,
     )
+    from mcpward.sdk.from_caller import FromCaller
     from mcpward.sdk.guards import DateRange, Limit
     from mcpward.sdk.header import Header
     from mcpward.sdk.icon import Icon
@@ -49,6 +50,7 @@ _HOMES = {
     "EmbeddedResource": "mcpward.sdk.content",
     "ExchangeRefused": "mcpward.sdk.errors",
     "ExchangeUnavailable": "mcpward.sdk.errors",
+    "FromCaller": "mcpward.sdk.from_caller",
     "Header": "mcpward.sdk.header",
     "Icon": "mcpward.sdk.icon",
     "Image": "mcpward.sdk.content",
@@ -89,6 +91,7 @@ __all__ = [
     "EmbeddedResource",
     "ExchangeRefused",
     "ExchangeUnavailable",
+    "FromCaller",
     "Header",
     "Icon",
     "Image",

@@ -60,6 +60,12 @@ def text(result: RawResult) -> str:
     return result.content[0]["text"]
 
 
+async def test_a_parameter_from_the_caller_is_the_callers_own(call):
+    assert (await call("my_shelf", contains="la")).structured == {"result": ["lamp", "plate"]}
+    with pytest.raises(Refusal, match="arguments-invalid"):
+        await call("my_shelf", owner="k2")
+
+
 async def test_every_tool_of_the_page_does_what_it_says(call):
     assert text(await call("orders", limit=1)).startswith('[{"id":2')
     assert text(await call("orders", status="paid")).startswith('[{"id":1')

@@ -91,6 +91,11 @@ def ask_public_url(ward):
     return as_host(ward, "mcp.example.com")
 
 
+@flips("servers.<name>.tools.echo.confirm", True, "", "consent-missing")
+def ask_confirm(ward):
+    return reason_of(echo(ward))
+
+
 @flips("site.default_server", "bench", 404, 200, {"servers.other.source": "bench.py"})
 def ask_default_server(ward):
     return echo(ward).status_code
@@ -643,6 +648,16 @@ def ask_tool_unknown_arguments(ward):
     return asked_with_more(ward, "toolCallId", "more")
 
 
+@flips("servers.bench.tools.echo.bind.text", "caller.subject", "", "arguments-invalid")
+def ask_tool_bind(ward):
+    return reason_of(ward.call("echo", {"text": "a"}))
+
+
+@flips("servers.bench.tools.echo.fixed.text", "b", "", "arguments-invalid")
+def ask_tool_fixed(ward):
+    return reason_of(ward.call("echo", {"text": "a"}))
+
+
 BEGAN, IN_TURN = ["began", "began", "ended", "ended"], ["began", "ended", "began", "ended"]
 GPU = {"servers.bench.tools.work.pools": ["gpu"]}
 
@@ -1119,6 +1134,7 @@ ELSEWHERE = ("egress.", "issuers.", "servers.<name>.oauth.")
 def test_every_setting_is_flipped():
     known = {one.key for one in explain_all() if not one.key.startswith(ELSEWHERE)}
     tested = {".".join(general(tuple(key.split(".")))) for key in FLIPS} | OWN
-    tested = {key.replace(".budgets.stripe", ".budgets") for key in tested}
+    of_tables = {".budgets.stripe": ".budgets", ".bind.text": ".bind", ".fixed.text": ".fixed"}
+    tested = {next((key.replace(*pair) for pair in of_tables.items() if pair[0] in key), key) for key in tested}
     assert known - tested == set()
     assert tested - known == set()

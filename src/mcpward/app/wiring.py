@@ -26,6 +26,7 @@ from mcpward.limits.rates.charge import Limits
 from mcpward.operations.cross_checks import pools_of
 from mcpward.operations.known_secrets import Secrets
 from mcpward.operations.site import Site
+from mcpward.pipeline.agreement import Agreement
 from mcpward.pipeline.call_channel import CallChannels
 from mcpward.pipeline.callers import Callers
 from mcpward.pipeline.catalogue import Catalogue
@@ -145,6 +146,7 @@ class Wiring:
                 tasks=self.tasks,
                 states=states,
                 spent=messaging.spent,
+                agreement=Agreement(self._runner, self._sanitizer),
             ),
             handlers=MethodHandlers(
                 protocol=protocol,

@@ -57,7 +57,7 @@ from mcpward.operations.cross_checks import tell_names
 from mcpward.operations.descriptions import tell_descriptions
 from mcpward.operations.known_secrets import Secrets
 from mcpward.operations.operator_call import ASKING as CALL_ASKING
-from mcpward.operations.pins import pin_offers
+from mcpward.operations.pinned_offers import pin_offers
 from mcpward.operations.site import Site, open_site
 from mcpward.operations.sources import authors_of, load_sources, source_names
 from mcpward.operations.tool_sources import tool_sources_of

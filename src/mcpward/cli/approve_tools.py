@@ -11,7 +11,7 @@ from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, in_site, server_na
 from mcpward.config.names import nearest
 
 if TYPE_CHECKING:
-    from mcpward.operations.pins import PendingPin
+    from mcpward.operations.pinned_offers import PendingPin
     from mcpward.operations.site import Site
 
 
@@ -37,7 +37,7 @@ def approve_tools(
     """Approve what a server with `pin` offers, as the last start saw it. The command shows what differs, and asks. A
     running site lists and serves approved offers within a second. Exit code 1 if you decline.
     """
-    from mcpward.operations.pins import approve_pins, pending_pins
+    from mcpward.operations.pinned_offers import approve_pins, pending_pins
 
     settings = settings_of(config)
     if server not in settings.servers:

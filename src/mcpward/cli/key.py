@@ -49,7 +49,8 @@ OwnerOption = Annotated[
 ]
 NoteOption = Annotated[str | None, typer.Option("--note", metavar="TEXT", help="Its purpose.")]
 TagOption = Annotated[
-    list[str] | None, typer.Option("--tag", metavar="TAG", help="A tag to filter by; may be repeated.")
+    list[str] | None,
+    typer.Option("--tag", metavar="TAG", help="A tag, WORD or NAME=VALUE; may be repeated."),
 ]
 
 
@@ -58,6 +59,7 @@ TagOption = Annotated[
     "mcpward key create --name laptop",
     "mcpward key create --name ci --owner team-data --note 'nightly import' --tag prod",
     "mcpward key create --server orders --name ci --class read --expires 90d --cidr 10.0.0.0/8",
+    "mcpward key create --name acme --tag tenant=acme",
 )
 def create(
     name: Annotated[str, typer.Option("--name", "-n", metavar="NAME", help="The holder of the key.")],

@@ -87,7 +87,7 @@ def edit(
     note: Annotated[str | None, typer.Option("--note", metavar="TEXT", help="Its purpose; '' for none.")] = None,
     tag: Annotated[
         list[str] | None,
-        typer.Option("--tag", metavar="TAG", help="A tag to filter by; may be repeated; '' for none."),
+        typer.Option("--tag", metavar="TAG", help="A tag, WORD or NAME=VALUE; may be repeated; '' for none."),
     ] = None,
     config: ConfigOption = None,
     json: JsonOption = False,

@@ -7,12 +7,13 @@ from typing import Final
 from mcpward.cli.timespan import parse_end
 from mcpward.cli.ui import CommandEnded, Exit
 from mcpward.config.rate import parse_rate
+from mcpward.core.key_tags import repeated_name
 from mcpward.core.scope import Access
 from mcpward.core.values import Rate
 
 _LONGEST_NAME: Final = 100
 _LONGEST_NOTE: Final = 500
-_TAG: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:=/-]{0,62}", re.ASCII)
+_TAG: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:=/@+-]{0,126}", re.ASCII)
 _MOST_TAGS: Final = 20
 
 
@@ -39,16 +40,20 @@ def read_tags(texts: list[str] | None) -> tuple[str, ...]:
     """Read tags; a single empty one is none.
 
     Raises:
-        CommandEnded: one is not a tag, or there are too many.
+        CommandEnded: one is not a tag, there are too many, or two have one name.
     """
     tags = tuple(dict.fromkeys(some(texts)))
     wrong = [tag for tag in tags if not _TAG.fullmatch(tag)]
     if wrong:
         raise CommandEnded(
-            Exit.USAGE, f"--tag: {wrong[0]!r} is not a tag", "a tag is 1 to 63 of A-Z a-z 0-9 . _ : = / -"
+            Exit.USAGE, f"--tag: {wrong[0]!r} is not a tag", "a tag is 1 to 127 of A-Z a-z 0-9 . _ : = / @ + -"
         )
     if len(tags) > _MOST_TAGS:
         raise CommandEnded(Exit.USAGE, f"--tag: {len(tags)} are too many", f"a key has at most {_MOST_TAGS} tags")
+    named = repeated_name(tags)
+    if named is not None:
+        what = f"--tag: the name {named!r} has more than one value"
+        raise CommandEnded(Exit.USAGE, what, f"a key has one value for each name: --tag {named}=VALUE")
     return tags
 
 

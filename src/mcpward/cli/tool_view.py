@@ -31,6 +31,7 @@ def shape_of(tool: "Tool", definition: "ToolDefinition", server: Server, *, is_o
         "pools": list(tool.pools),
         "budgets": {draw.budget: draw.cost if draw.cost_of is None else "by its arguments" for draw in tool.draws},
         "guards": [repr(guard) for guard in definition.guards],
+        "filled": {} if tool.caller_values is None else dict(tool.caller_values.sources),
         "task": tool.task,
         "unknown_arguments": tool.unknown_arguments.value,
         "annotations": dict(definition.annotations),
@@ -71,6 +72,7 @@ def _notes(shape: dict[str, Any]) -> str:
         f"{shape['concurrency']} at once" if shape["concurrency"] else "",
         *(f"pool {pool}" for pool in shape["pools"]),
         *(f"budget {name}" for name in shape["budgets"]),
+        *(f"{name} from {source}" if source else f"{name} fixed" for name, source in shape["filled"].items()),
     ]
     return ", ".join(note for note in notes if note)
 

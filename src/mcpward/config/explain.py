@@ -100,6 +100,8 @@ def _kind(key: Key) -> str:
     schema = _schema_of(key)
     if schema.get("type") == "object":
         values = schema.get("additionalProperties", {})
+        if values is True:
+            return "table of values"
         return "table of whole numbers" if values.get("type") == "integer" else "table of texts"
     for choice in (schema, *schema.get("anyOf", ())):
         if "enum" in choice:

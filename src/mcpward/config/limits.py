@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
+from mcpward.config.confirm import QuestionOrNone
 from mcpward.config.counters import MEMORY
 from mcpward.config.fields import (
     Count,
@@ -24,13 +25,21 @@ from mcpward.config.fields import (
     Untrusted,
 )
 from mcpward.config.limit_syntax import settled
-from mcpward.config.names import check_budget_name, check_pool_name, check_tool_name
+from mcpward.config.names import (
+    check_argument_name,
+    check_budget_name,
+    check_caller_value,
+    check_pool_name,
+    check_tool_name,
+)
 from mcpward.config.output import ToolOutput
 from mcpward.config.section import Section, key
 from mcpward.core.values import Budget, Enforcement, Pool
 
 BudgetName = Annotated[str, AfterValidator(check_budget_name)]
 PoolName = Annotated[str, AfterValidator(check_pool_name)]
+ArgumentName = Annotated[str, AfterValidator(check_argument_name)]
+CallerValue = Annotated[str, AfterValidator(check_caller_value)]
 ToolName = Annotated[str, AfterValidator(check_tool_name)]
 _FAILURE = "while the shared counters are away; if not set, that of [limits]"
 
@@ -140,6 +149,21 @@ class ToolSettings(Section):
         "marks what it returns as data that strangers wrote: true, or the name of the origin; false trusts it. "
         "Replaces its author's option",
         '"mail"',
+    )
+    bind: dict[ArgumentName, CallerValue] = key(
+        {},
+        "arguments that the caller's identity fills; they leave the published schema. Values: caller.subject, "
+        "caller.issuer, caller.client, caller.claims.NAME, caller.tags.NAME",
+        '{ user_id = "caller.subject" }',
+    )
+    fixed: dict[ArgumentName, Any] = key(
+        {}, "arguments with a fixed value; they leave the published schema", '{ region = "eu" }'
+    )
+    confirm: QuestionOrNone = key(
+        None,
+        "has a person agree to each call: `true`, or the question, in which `{name}` stands for an argument; replaces "
+        "its author's question",
+        '"Delete {path}?"',
     )
     output: ToolOutput = Field(ToolOutput(), description="what must never leave in its results")
 

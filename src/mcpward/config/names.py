@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from mcpward.core.caller_path import read_caller_path
 from mcpward.core.limit_name import SYNTAX, is_limit_name
 from mcpward.core.spelling import nearest as nearest  # noqa: PLC0414  for modules that import it from here
 
@@ -24,6 +25,7 @@ def check_server_name(name: str) -> str:
     return name
 
 
+_LONGEST_ARGUMENT: Final = 200
 _ISSUER_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
 # RFC 6749 §3.3, without "*": no key holds every scope by accident.
 _SCOPE_NAME: Final = re.compile(r"[\x21\x23-\x29\x2b-\x5b\x5d-\x7e]{1,255}")
@@ -36,6 +38,21 @@ def check_issuer_name(name: str) -> str:
     if not _ISSUER_NAME.fullmatch(name):
         raise ValueError("a provider's name is 1 to 63 of a-z, 0-9 and -, and does not begin with -")
     return name
+
+
+def check_argument_name(name: str) -> str:
+    """Return the name of an argument. Raises ``ValueError`` for one that no schema has."""
+    if not 0 < len(name) <= _LONGEST_ARGUMENT or not name.isprintable():
+        raise ValueError(f"an argument's name is 1 to {_LONGEST_ARGUMENT} printable characters")
+    return name
+
+
+def check_caller_value(path: str) -> str:
+    """Return the path of a caller's value. Raises ``ValueError`` for one that there is none of."""
+    if not path.startswith("caller."):
+        raise ValueError("write caller.subject, caller.issuer, caller.client, caller.claims.NAME or caller.tags.NAME")
+    read_caller_path(path.removeprefix("caller."))
+    return path
 
 
 def check_scope_name(name: str) -> str:

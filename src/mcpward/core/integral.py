@@ -4,6 +4,7 @@ integers (draft 2020-12, core §4.2.3).
 Exact: nothing passes through a float, and no exponent is ever written out (attack 55).
 """
 
+import re
 from decimal import Decimal
 from typing import Final
 
@@ -11,6 +12,7 @@ LEAST: Final = -(2**63)
 MOST: Final = 2**63 - 1
 _DIGITS: Final = 19
 _EXACT: Final = 2**53
+_PLAIN: Final = re.compile(r"-?[1-9][0-9]{0,18}|0", re.ASCII)
 
 
 def integral(number: Decimal) -> int | None:
@@ -37,3 +39,11 @@ def is_long(number: Decimal) -> bool:
 def exact(number: float) -> int | None:
     """Return the integer that a float stands for; None if there is none, or if the float may have been rounded."""
     return int(number) if number.is_integer() and abs(number) <= _EXACT else None
+
+
+def whole_number(text: object) -> int | None:
+    """Return the integer of 64 bits that a text spells in its one plain way; None for any other text."""
+    if not isinstance(text, str) or not _PLAIN.fullmatch(text):
+        return None
+    number = int(text)
+    return number if LEAST <= number <= MOST else None

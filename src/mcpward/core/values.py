@@ -10,7 +10,9 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from mcpward.core.caller_values import CallerValues
 from mcpward.core.effort import Effort
+from mcpward.core.question_text import Wording
 from mcpward.core.scope import Access
 from mcpward.core.secret import Secret
 
@@ -144,9 +146,9 @@ class Principal(Struct, frozen=True, kw_only=True, eq=False):
     ``key`` is the only definition of "the same caller": limits, sessions, sealed state and traffic use it. ``tools`` is
     None if every tool of the server may be used; ``networks`` were checked already. ``access`` is the lowest class
     unless the principal was made with another. ``claims`` are those of a token that the operator chose for tools to
-    see, deeply frozen. ``expires_at`` is when the token ends (seconds since 1970), None for a credential without an end
-    of its own. ``waiver`` names what lets the caller's calls run if its client cannot ask a person for consent, "key"
-    or "scope"; None if nothing does.
+    see, deeply frozen; ``tags`` are those of its key, by name. ``expires_at`` is when the token ends (seconds since
+    1970), None for a credential without an end of its own. ``waiver`` names what lets the caller's calls run if its
+    client cannot ask a person for consent, "key" or "scope"; None if nothing does.
     """
 
     key: str
@@ -161,6 +163,7 @@ class Principal(Struct, frozen=True, kw_only=True, eq=False):
     access: Access = Access.READ
     rate: Rate | None = None
     claims: Mapping[str, Any] = {}
+    tags: Mapping[str, str] = {}
     expires_at: float | None = None
     waiver: str | None = None
 
@@ -259,7 +262,8 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     ``bind`` raises :class:`~mcpward.core.errors.Refusal` (arguments-invalid, argument-dangerous). ``run`` begins a call
     and returns an awaitable of the author's result, of which ``shape`` makes a :class:`RawResult`. ``listing`` is the
     tool's entry in ``tools/list``, ready to encode. ``confirm`` if a person must agree first, ``question`` is the text
-    of the request ("" for mcpward's own). ``ask_first`` makes a tool that runs as a task put its questions before the
+    of the request ("" for mcpward's own), ``wording`` its parts if arguments stand in it, and ``asker`` begins the call
+    of a function that returns it. ``ask_first`` makes a tool that runs as a task put its questions before the
     task begins. ``mirrored`` maps each header (``mcp-param-…``, lower-case) to the path of the argument that it repeats
     (``x-mcp-header``). ``task`` states whether the tool may (``optional``) or must (``required``) run as a task of the
     tasks extension. ``concurrency`` calls of it may run at once (None: as many as its server allows). It holds a slot
@@ -267,7 +271,7 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     those that the schema does not have. ``untrusted`` names the origin of what it returns if strangers write that.
     ``suspects`` finds the parts of raw arguments that must be checked before they
     are bound: None if there are none. ``effort`` is the cost of binding them, None unless it is known to be more than
-    reading them.
+    reading them. ``caller_values`` fills the arguments that are the caller's own, None if there are none.
     """
 
     server: str
@@ -282,6 +286,8 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     deadline_s: float = 30.0
     confirm: bool = False
     question: str = ""
+    wording: Wording | None = None
+    asker: Callable[..., Any] | None = None
     structured: bool = False
     mirrored: Mapping[bytes, tuple[str, ...]] = {}
     task: str | None = None
@@ -293,6 +299,7 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     untrusted: str | None = None
     suspects: Callable[[bytes], object | None] | None = None
     effort: Effort | None = None
+    caller_values: CallerValues | None = None
 
 
 class AcceptedCall(Struct, frozen=True, eq=False, gc=False):

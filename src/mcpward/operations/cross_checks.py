@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from mcpward.config.model import Settings
+from mcpward.config.model import Server, Settings
 from mcpward.config.names import nearest
 from mcpward.core.errors import Finding, Misconfigured
 from mcpward.core.values import Pool, Tool
@@ -19,11 +19,14 @@ from mcpward.tools.portable import remarks
 from mcpward.tools.tool_source import ToolSource
 
 _log: Final = structlog.get_logger("mcpward")
+#: Modes whose callers all have one name.
+_NAMELESS: Final = frozenset({"public", "unlisted"})
 _OFFER: Final = "name it in [servers.<name>.tools.<name>] or in @server.tool(…), or remove the table"
 
 
 def require_defined(settings: Settings, sources: Mapping[str, ToolSource]) -> None:
-    """Refuse budgets and pools that only a tool names, or only the configuration defines.
+    """Refuse budgets and pools that only a tool names, or only the configuration defines; and tools that no caller of
+    their server could ever use, because none has the value that fills an argument.
 
     Raises:
         Misconfigured: with every one of them, and the lines to write.
@@ -34,6 +37,7 @@ def require_defined(settings: Settings, sources: Mapping[str, ToolSource]) -> No
         *_sizes(settings, sources),
         *_divided(settings, sources),
         *_unused(settings, sources),
+        *_unfillable(settings, sources),
     ]
     if findings:
         raise Misconfigured(settings.placed(findings))
@@ -153,6 +157,30 @@ def _unused(settings: Settings, sources: Mapping[str, ToolSource]) -> Iterator[F
         if name not in held:
             what, hint = f"pools.{name}: no tool needs a slot in it", _hint(name, held - {*settings.pools}, _OFFER)
             yield Finding(what, f"pools.{name}", hint)
+
+
+def _unfillable(settings: Settings, sources: Mapping[str, ToolSource]) -> Iterator[Finding]:
+    """A tool that takes a value from its caller is closed to whoever has none: here, to all."""
+    for tool, place in _tools(sources):
+        for name, source in () if tool.caller_values is None else tool.caller_values.sources.items():
+            hint = _no_caller_has(source, settings.servers[tool.server], tool.server)
+            if hint:
+                what = f"tool {tool.name!r} of server {tool.server}: no caller has {source}, which fills {name!r}"
+                yield Finding(what, place, hint)
+
+
+def _no_caller_has(source: str, server: Server, name: str) -> str:
+    """Return what to change so that a caller may have a value; "" if one may."""
+    group, _, claim = source.removeprefix("caller.").partition(".")
+    if source and server.modes <= _NAMELESS:
+        return f'set [servers.{name}] mode = "api-key" or "oauth": callers of {" and ".join(server.modes)} have no name'
+    if group == "tags" and "api-key" not in server.modes:
+        return f"tags belong to API keys: name a claim, or let [servers.{name}] mode include api-key"
+    if group in {"claims", "client"} and not server.has_tokens:
+        return f"it comes with tokens: name a tag of the key, or let [servers.{name}] mode include oauth"
+    if group == "claims" and not any(claim == one or claim.startswith(f"{one}.") for one in server.oauth.claims):
+        return f'write claims = ["{claim}"] in [servers.{name}.oauth]'
+    return ""
 
 
 def _hint(name: str, known: Collection[str], lines: str) -> str:

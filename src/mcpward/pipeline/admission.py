@@ -15,7 +15,7 @@ from mcpward.limits.concurrency.slots import CallSlots
 from mcpward.limits.rates.charge import Limits
 from mcpward.limits.rates.limit import Charge
 from mcpward.pipeline.call_channel import CallChannel
-from mcpward.tools.consent import KEY as CONSENT_KEY
+from mcpward.tools.consent import is_consent
 from mcpward.traffic.record import Result
 from mcpward.traffic.trail import Trail
 
@@ -137,7 +137,7 @@ class Admission:
         """
         channel = admitted.channel
         match ended:
-            case InputRequired() if any(question.key == CONSENT_KEY for question in ended.questions):
+            case InputRequired() if any(is_consent(question.key) for question in ended.questions):
                 self._give_back(admitted, rates=False)  # the tool has not run, and is charged when it does
             case Refusal():
                 is_begun = channel is not None and channel.has_asked

@@ -28,7 +28,7 @@ from mcpward.protocol.listen import asking
 from mcpward.protocol.state import NO_STATE, State, States
 from mcpward.protocol.versions import LATEST_LEGACY
 from mcpward.sanitize.clean import Sanitizer
-from mcpward.tools.consent import KEY as CONSENT_KEY
+from mcpward.tools.consent import is_consent
 from mcpward.traffic.trail import Trail
 
 _RETRY_MS: Final = 500
@@ -86,7 +86,7 @@ class CallChannels:
             return self._states.open(call)
         if tool is not None and is_used_up(tool):
             return NO_STATE
-        return State("", {key: answer for key, answer in call.inputs.items() if key != CONSENT_KEY}, 0.0)
+        return State("", {key: answer for key, answer in call.inputs.items() if not is_consent(key)}, 0.0)
 
     def requests(self, questions: Sequence[Question], call: Call) -> bytes:
         """Return ``inputRequests`` of the questions of a call, fit to leave.
@@ -284,7 +284,7 @@ CallChannel = ModernChannel | LegacyChannel
 
 def _is_of_tool(questions: Sequence[Question]) -> bool:
     """Whether it is not mcpward that asks, before it runs anything."""
-    return any(question.key != CONSENT_KEY for question in questions)
+    return any(not is_consent(question.key) for question in questions)
 
 
 def is_used_up(tool: Tool) -> bool:

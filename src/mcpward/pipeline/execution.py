@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from mcpward.core.client_channel import ClientChannel, InputRequired
 from mcpward.core.errors import Refusal
-from mcpward.core.facts import Lacking, Remedy
+from mcpward.core.facts import Lacking
 from mcpward.core.long_work import LongWork, TooLong
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
@@ -18,6 +18,7 @@ from mcpward.core.withheld import CROWDED, withheld
 from mcpward.limits.concurrency.slots import CallSlots
 from mcpward.limits.rates.limit import Fields
 from mcpward.messaging.used_states import UsedStates
+from mcpward.pipeline.agreement import Agreement
 from mcpward.pipeline.call_channel import CallChannel, ReleasingChannel, is_used_up
 from mcpward.pipeline.catalogue import Catalogue
 from mcpward.pipeline.store_timeout import store_deadline
@@ -28,7 +29,6 @@ from mcpward.sanitize.clean import Sanitizer
 from mcpward.tasks.detached import unladen
 from mcpward.tasks.extension import REQUIRED, declares
 from mcpward.tasks.tasks import Tasks, Work
-from mcpward.tools.consent import CAPABILITY, DECLINED, is_yes, no_way_to_ask, question_of
 from mcpward.tools.run import Runner
 from mcpward.validation.accept import accept, is_little
 from mcpward.validation.large import LargeArguments
@@ -49,6 +49,7 @@ class Execution:
         tasks: Tasks,
         states: States,
         spent: UsedStates,
+        agreement: Agreement,
     ) -> None:
         self._runner = runner
         self._catalogue = catalogue
@@ -57,6 +58,7 @@ class Execution:
         self._tasks = tasks
         self._states = states
         self._spent = spent
+        self._agreement = agreement
         self._large = LargeArguments()
         self._cleaning = LongWork("large-results")
 
@@ -93,6 +95,8 @@ class Execution:
             accepted = accept(call, tool)  # most calls, without a coroutine
         if accepted.dropped:
             channel.trail.without(accepted.dropped)
+        if tool.caller_values is not None and (told := tool.caller_values.told(call.principal)):
+            channel.trail.filled(told, tool.caller_values.sources)
         is_task = tool.task is not None and self._is_task(call, tool, channel)
         # A person agreed, the answers are good for one run, and that is on record before anything happens.
         used_up = await self._permit(accepted, channel) if is_used_up(tool) else ""
@@ -139,36 +143,14 @@ class Execution:
             InputRequired: modern era, the question is to be put to a person first.
         """
         tool = accepted.tool
-        if tool.confirm:
-            await self._agree(accepted, channel)
+        if (need := self._agreement.need(accepted)) is not None:
+            await self._agreement.agree(accepted, channel, need)
         used_up = channel.state.id
         if used_up:
             await self._spend(accepted.call, channel.state)
         if tool.access is _DESTRUCTIVE:
             await channel.trail.intent(accepted)
         return used_up
-
-    async def _agree(self, accepted: AcceptedCall, channel: CallChannel) -> None:
-        """Return when the tool may run: a person agreed, or the operator waived that for callers who cannot be asked.
-
-        Raises:
-            Refusal: consent-missing; also for an argument that a person cannot be shown whole. No waiver replaces the
-                answer of a person who can be asked.
-            InputRequired: modern era, the question is to be put to the person first.
-        """
-        principal = accepted.call.principal
-        try:
-            channel.require_able(CAPABILITY)
-        except Refusal:
-            if principal.waiver is None:
-                advice = no_way_to_ask(principal.way)
-                raise Refusal(Reason.CONSENT_MISSING, "the client cannot ask a person", Remedy(advice)) from None
-            channel.trail.waived(principal.waiver)
-            return
-        question = question_of(accepted.tool, accepted.arguments, accepted.call.arguments, accepted.tool.question)
-        answers = await channel.ask([question])
-        if not is_yes(answers[question.key]):
-            raise Refusal(Reason.CONSENT_MISSING, "the person did not agree", Remedy(DECLINED))
 
     async def _spend(self, call: Call, state: State) -> None:
         """Use up the answers, at whichever worker they come: no answer counts for two runs (attack 133)."""

@@ -46,10 +46,21 @@ def scope(principal: Principal, offer: Offer | Tool) -> str | None:
     return None if not offer.scopes or offer.scopes <= held or EVERY_SCOPE in held else "scope not held"
 
 
+def caller_values(principal: Principal, tool: Tool) -> str | None:
+    """A tool that takes a value from its caller's identity is closed to a caller without it."""
+    return None if tool.caller_values is None else tool.caller_values.missing(principal) or None
+
+
 def tools_only(principal: Principal, _offer: Offer) -> str | None:
     """A credential that names its tools one by one is good for no resource and no prompt."""
     return None if principal.tools is None else "valid only for tools"
 
 
-RULES: Final[tuple[Callable[[Principal, Tool], str | None], ...]] = (server, grant, access, scope)
+RULES: Final[tuple[Callable[[Principal, Tool], str | None], ...]] = (
+    server,
+    grant,
+    access,
+    scope,
+    caller_values,
+)
 OFFER_RULES: Final[tuple[Callable[[Principal, Offer], str | None], ...]] = (server, tools_only, scope)

@@ -20,7 +20,6 @@ _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,255}")
 _TASKS: Final = (None, "optional", "required")
 _LONGEST_DEADLINE_S: Final = 3600
 _LONGEST_TTL_S: Final = 86_400
-_LONGEST_QUESTION: Final = 500
 _NO_NAME: Final = re.compile(r"[^A-Za-z0-9_.-]+", re.ASCII)
 _WORDS: Final = {bool: "True or False", str: "a text", int: "a number"}
 Kinds = type | tuple[type, ...]
@@ -104,15 +103,12 @@ def hints_of(
 
 
 def require_sound_run(  # the options of one decorator
-    deadline_s: float | None, confirm: Any, task: str | None, ask_first: bool, what: str, place: str
+    deadline_s: float | None, task: str | None, ask_first: bool, what: str, place: str
 ) -> None:
     """Refuse options of a tool's run that cannot hold. Raises :class:`AuthoringError`."""
     if deadline_s is not None and not 0 < deadline_s <= _LONGEST_DEADLINE_S:
         problem = f"{what}: deadline_s is more than 0 and at most {_LONGEST_DEADLINE_S} seconds"
         raise AuthoringError(problem, place, "write deadline_s=30; longer calls can run as a task")
-    if not isinstance(confirm, bool | str) or (isinstance(confirm, str) and not _is_question(confirm)):
-        said = f"True, False or a question of at most {_LONGEST_QUESTION} characters"
-        raise AuthoringError(f"{what}: confirm is {said}", place, 'write confirm=True, or confirm="Go on?"')
     if task not in _TASKS:
         problem = f"{what}: task is None, 'optional' or 'required'"
         raise AuthoringError(problem, place, 'write task="optional", so that clients without tasks can call it too')
@@ -200,7 +196,3 @@ def read_unknown(unknown: Any, what: str, place: str) -> str | None:
         problem = f"{what}: unknown_arguments is {', '.join(map(repr, known))}"
         raise AuthoringError(problem, place, f'write unknown_arguments="{meant}"')
     return cast("str | None", unknown)
-
-
-def _is_question(text: str) -> bool:
-    return bool(text.strip()) and len(text) <= _LONGEST_QUESTION

@@ -34,6 +34,7 @@ class Caller(Struct, frozen=True, kw_only=True, dict=True):
     ``subject`` is the caller's stable name within its ``way`` and ``issuer``: the key's root id, the token's subject,
     or a name for the nameless. ``name`` is what the operator called a key; elsewhere it is the subject again.
     ``client`` is the OAuth client that the token was issued to, ``claims`` those of the token that the operator chose.
+    ``tags`` are those of its API key (``key create --tag tenant=acme``), by name; one without a value has "".
     """
 
     subject: str
@@ -45,6 +46,7 @@ class Caller(Struct, frozen=True, kw_only=True, dict=True):
     scopes: frozenset[str] = frozenset()
     claims: Mapping[str, Any] = {}
     key_id: str | None = None
+    tags: Mapping[str, str] = {}
 
     async def exchange(self, *, audience: str = "", scope: str | Iterable[str] = ()) -> Token:
         """Return an access token for an upstream that acts for this caller (RFC 8693), by the caller's own provider.

@@ -7,11 +7,13 @@ from msgspec import Struct
 
 from mcpward.core.scope import Access
 from mcpward.core.values import Draw, Rate
+from mcpward.sdk.confirmation import Confirm
 from mcpward.sdk.guards import Guard
 from mcpward.sdk.icon import Icon
 from mcpward.sdk.pools import Pooled
 from mcpward.sdk.schema.arguments import Arguments
 from mcpward.sdk.schema.author_schema import Written
+from mcpward.sdk.schema.caller_value import BoundArgument
 from mcpward.sdk.schema.returns import Returns
 from mcpward.sdk.signature import Signature
 from mcpward.sdk.template import Template
@@ -20,10 +22,12 @@ from mcpward.sdk.template import Template
 class ToolDefinition(Struct, frozen=True, kw_only=True, eq=False):
     """One tool. ``rate`` is still the author's text (or a value); ``deadline_s`` None takes the server's default.
 
-    ``confirm`` says that a person must agree, ``question`` what that person is asked ("" leaves the words to mcpward).
+    ``asked`` says whether a person must agree, and how that person is asked.
     ``task`` says whether it may (``optional``) or must (``required``) run as a task. ``draws`` are what it takes from
     budgets, ``pools`` those in which it holds a slot. ``unknown_arguments`` is what happens to those that it does not
-    declare; None leaves that to the server. ``untrusted`` is where its results come from, None if not from strangers.
+    declare; None leaves that to the server. ``untrusted`` is the origin of its results if strangers
+    write them. ``bound`` are
+    the arguments that the caller's identity fills.
     """
 
     name: str
@@ -40,9 +44,8 @@ class ToolDefinition(Struct, frozen=True, kw_only=True, eq=False):
     rate: Rate | str | None
     guards: tuple[Guard, ...]
     deadline_s: float | None
-    confirm: bool
     structured: bool | None
-    question: str = ""
+    asked: Confirm = Confirm()
     task: str | None = None
     ask_first: bool = False
     draws: tuple[Draw, ...] = ()
@@ -52,6 +55,17 @@ class ToolDefinition(Struct, frozen=True, kw_only=True, eq=False):
     meta: Mapping[str, Any] = {}
     unknown_arguments: str | None = None
     untrusted: str | None = None
+    bound: tuple[BoundArgument, ...] = ()
+
+    @property
+    def confirm(self) -> bool:
+        """Whether a person must agree."""
+        return self.asked.is_asked
+
+    @property
+    def question(self) -> str:
+        """The text that a person is asked with; "" leaves the words to mcpward, or to the author's function."""
+        return self.asked.question
 
 
 class ResourceDefinition(Struct, frozen=True, kw_only=True, eq=False):

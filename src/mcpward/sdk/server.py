@@ -1,7 +1,7 @@
 """``Server``: collects an author's tools, resources and prompts. Serves nothing itself; mistakes show at import."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import NoneType
 from typing import Any, Literal, TypeVar, overload
 
@@ -11,6 +11,7 @@ from mcpward.core.uri import canonical
 from mcpward.core.values import Rate
 from mcpward.sdk import checks
 from mcpward.sdk.completion import read_completion
+from mcpward.sdk.confirmation import read_confirm
 from mcpward.sdk.definitions import CompletionDefinition, PromptDefinition, ResourceDefinition, ToolDefinition
 from mcpward.sdk.draws import Budgets, read_draws
 from mcpward.sdk.errors import AuthoringError
@@ -22,6 +23,7 @@ from mcpward.sdk.options import options
 from mcpward.sdk.pools import Pooled, read_concurrency, read_pools
 from mcpward.sdk.schema.arguments import Arguments
 from mcpward.sdk.schema.author_schema import Written
+from mcpward.sdk.schema.caller_value import read_bound
 from mcpward.sdk.schema.returns import read_returns
 from mcpward.sdk.schema.strings import require_strings
 from mcpward.sdk.signature import Signature, read_signature, where
@@ -30,6 +32,8 @@ from mcpward.sdk.template import Template, is_template, read_template, read_uri
 from mcpward.sdk.untrusted import read_untrusted
 
 F = TypeVar("F", bound=Callable[..., Any])
+Question = Callable[..., str] | Callable[..., Awaitable[str]]
+"""A function of the tool's arguments that returns what a person is asked."""
 
 
 class Server:
@@ -129,7 +133,7 @@ class Server:
         concurrency: int | None = None,
         guards: Sequence[Guard] = (),
         deadline_s: float | None = None,
-        confirm: bool | str = False,
+        confirm: bool | str | Question = False,
         structured: bool | None = None,
         task: Literal["optional", "required"] | None = None,
         ask_first: bool = False,
@@ -158,7 +162,7 @@ class Server:
         concurrency: int | None = None,
         guards: Sequence[Guard] = (),
         deadline_s: float | None = None,
-        confirm: bool | str = False,
+        confirm: bool | str | Question = False,
         structured: bool | None = None,
         task: Literal["optional", "required"] | None = None,
         ask_first: bool = False,
@@ -176,7 +180,8 @@ class Server:
         of the site that a call draws on, ``{"stripe": 2, "openai": "max_tokens"}``: what it costs is a number, an int
         argument, or a function of the arguments. A call holds a slot in each of ``pools`` (a ``Database``, or a name),
         and ``concurrency`` calls of this tool run at once. ``scopes`` are those a caller must have; ``confirm`` asks a
-        person first, in the given words or mcpward's; ``structured=False`` publishes no output schema; ``task`` lets
+        person first, in the given words (``"Cancel order {order_id}?"``), in those that a function of the arguments
+        returns, or in mcpward's; ``structured=False`` publishes no output schema; ``task`` lets
         the call run as a task, or demands it; ``ask_first`` has its questions answered before the task begins.
         ``input_schema`` is published instead of the annotations; the function then takes ``arguments: dict[str, Any]``.
         ``unknown_arguments`` says whether undeclared arguments are refused or dropped. ``untrusted`` marks its results
@@ -189,23 +194,21 @@ class Server:
         def declare(function: F) -> F:
             own_name = checks.own_name(name, function, "tool", self._tools)
             what, place = f"tool {own_name!r}", where(function)
-            signature = read_signature(function, what, self._value)
+            signature = read_signature(function, what, self._value, may_bind=True)
             checks.require_kinds(
                 what,
                 place,
                 **_shown(title, description, enabled),
-                read_only=(read_only, bool, "True"),
-                destructive=(destructive, bool, "True"),
-                idempotent=(idempotent, (bool, NoneType), "True"),
-                open_world=(open_world, (bool, NoneType), "True"),
+                **_flags(read_only=read_only, destructive=destructive, ask_first=ask_first),
+                **_perhaps(idempotent=idempotent, open_world=open_world),
                 rate=(rate, (str, Rate, NoneType), '"60/minute"'),
                 deadline_s=(deadline_s, (int, float, NoneType), "30"),
                 structured=(structured, (bool, NoneType), "False"),
-                ask_first=(ask_first, bool, "True"),
             )
             guards_read = checks.read_guards(guards, signature, what, place) if input_schema is None else ()
             arguments = _arguments(signature, input_schema, guards, what, place)
-            checks.require_sound_run(deadline_s, confirm, task, ask_first, what, place)
+            checks.require_sound_run(deadline_s, task, ask_first, what, place)
+            asked = read_confirm(confirm, arguments.names, self._value, what, place)
             self._tools[own_name] = ToolDefinition(
                 name=own_name,
                 title=title,
@@ -224,8 +227,7 @@ class Server:
                 concurrency=read_concurrency(concurrency, what, place),
                 guards=guards_read,
                 deadline_s=deadline_s,
-                confirm=bool(confirm),
-                question=confirm if isinstance(confirm, str) else "",
+                asked=asked,
                 structured=structured,
                 task=task,
                 ask_first=ask_first,
@@ -233,6 +235,7 @@ class Server:
                 meta=read_meta(meta, what, place),
                 unknown_arguments=checks.read_unknown(unknown_arguments, what, place),
                 untrusted=read_untrusted(untrusted, what, place),
+                bound=tuple(read_bound(one, what, place) for one in signature.bound),
             )
             self._switches.declare(Topic.TOOLS, own_name, enabled=enabled)
             return function
@@ -540,6 +543,14 @@ def _shown(title: Any, description: Any, enabled: Any) -> dict[str, Any]:
         "description": (description, (str, NoneType), '"What it does."'),
         "enabled": (enabled, bool, "False"),
     }
+
+
+def _flags(**given: Any) -> dict[str, Any]:
+    return {name: (value, bool, "True") for name, value in given.items()}
+
+
+def _perhaps(**given: Any) -> dict[str, Any]:
+    return {name: (value, (bool, NoneType), "True") for name, value in given.items()}
 
 
 def _one(**named: str | None) -> tuple[Topic, str]:

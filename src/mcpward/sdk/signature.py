@@ -15,6 +15,7 @@ from msgspec import Struct
 from mcpward.core.spelling import nearest
 from mcpward.sdk.context import Caller, Context
 from mcpward.sdk.errors import AuthoringError
+from mcpward.sdk.from_caller import BoundParameter, bound_parameter
 from mcpward.sdk.place import place_of
 
 REQUIRED = inspect.Parameter.empty
@@ -34,7 +35,7 @@ class Signature(Struct, frozen=True, kw_only=True):
     """A function as mcpward calls it.
 
     ``caller``, ``context`` and ``lifespan`` (what the server's lifespan yields) name the injected parameters ("" for
-    none).
+    none). ``bound`` are those that the caller's identity fills.
     """
 
     parameters: tuple[Parameter, ...]
@@ -43,6 +44,7 @@ class Signature(Struct, frozen=True, kw_only=True):
     returns: Any
     is_async: bool
     lifespan: str = ""
+    bound: tuple[BoundParameter, ...] = ()
 
 
 def where(function: Callable[..., Any]) -> str:
@@ -57,10 +59,13 @@ def unwrapped_code(function: Callable[..., Any]) -> CodeType | None:
     return code if isinstance(code, CodeType) else None
 
 
-def read_signature(function: Callable[..., Any], what: str, lifespan: Any = None) -> Signature:
+def read_signature(
+    function: Callable[..., Any], what: str, lifespan: Any = None, *, may_bind: bool = False
+) -> Signature:
     """Read ``function``; ``what`` names it in errors (``tool 'query_orders'``).
 
-    ``lifespan`` is the class of what the server's lifespan yields: a parameter of that class is filled with it.
+    ``lifespan`` is the class of what the server's lifespan yields: a parameter of that class is filled with it. With
+    ``may_bind``, parameters may be filled by ``FromCaller``.
 
     Raises:
         AuthoringError: a parameter without annotation, ``*args``, a generator, an annotation that means nothing, …
@@ -71,11 +76,18 @@ def read_signature(function: Callable[..., Any], what: str, lifespan: Any = None
     if lifespan not in _NO_VALUE:
         injected[lifespan] = ""
     parameters = []
+    bound = []
     for parameter in inspect.signature(function).parameters.values():
         annotation = hints.get(parameter.name, REQUIRED)
         _require_servable(parameter, annotation, what, function)
         wanted = _injected(annotation, injected)
-        if wanted is None:
+        own = bound_parameter(parameter.name, annotation, parameter.default, what, where(function))
+        if own is not None:
+            if not may_bind:
+                hint = "take caller: Caller, and read it there"
+                raise AuthoringError(f"{what}: FromCaller is for the parameters of tools", where(function), hint)
+            bound.append(own)
+        elif wanted is None:
             parameters.append(Parameter(parameter.name, annotation, parameter.default))
         elif injected[wanted]:
             asked = getattr(wanted, "__name__", wanted)
@@ -90,6 +102,7 @@ def read_signature(function: Callable[..., Any], what: str, lifespan: Any = None
         returns=hints.get("return", REQUIRED),
         is_async=inspect.iscoroutinefunction(function),
         lifespan=injected.get(lifespan, ""),
+        bound=tuple(bound),
     )
 
 

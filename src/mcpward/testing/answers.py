@@ -6,7 +6,7 @@ from typing import Any, Final
 import pydantic_core
 from msgspec import Struct
 
-from mcpward.tools.consent import KEY as CONFIRM
+from mcpward.tools.consent import is_consent
 
 #: The key under which a test answers the question of ``confirm=``.
 CONFIRM_KEY: Final = "confirm"
@@ -57,7 +57,7 @@ Answers = Mapping[str, Any] | Callable[[Question], Any]
 def question_of(key: str, request: Mapping[str, Any]) -> Question:
     """Return a request to the client as a question."""
     params: Mapping[str, Any] = request.get("params") or {}
-    if key == CONFIRM:
+    if is_consent(key):
         return Question(key=CONFIRM_KEY, kind=CONFIRM_KEY, message=str(params.get("message", "")), params=params)
     match request["method"]:
         case "sampling/createMessage":

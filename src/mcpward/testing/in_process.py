@@ -244,6 +244,7 @@ def _principal(
         tools=None if tools is None else frozenset(tools),
         access=Access.parse(access),
         claims=given.claims,
+        tags=given.tags,
     )
 
 

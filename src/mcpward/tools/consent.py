@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
@@ -10,12 +11,13 @@ import pydantic_core
 from mcpward.core.client_channel import Question
 from mcpward.core.errors import Refusal
 from mcpward.core.facts import Problem, Problems, Remedy
+from mcpward.core.question_text import Wording
 from mcpward.core.reasons import Reason
 from mcpward.core.values import AuthMethod, Tool
 from mcpward.tools.shown import shown
 
 KEY: Final = "mcpward/confirm"
-"""The question's key, which no author's question has."""
+"""The question's key, which no author's question has. The key of a text that a function made ends in its digest."""
 CAPABILITY: Final[Mapping[str, Any]] = {"elicitation": {"form": {}}}
 """The capability that a client must have declared to be asked."""
 _FIELD: Final = "confirm"
@@ -23,6 +25,11 @@ _FIELD: Final = "confirm"
 #: The longest text of one argument, and of all, that a person can be expected to read, in characters as shown.
 _LONGEST: Final = 4_000
 _LONGEST_IN_ALL: Final = 8_000
+#: The longest value within a sentence; whole, it stands among the arguments below. And the longest text of a function.
+_LONGEST_IN_TEXT: Final = 200
+_LONGEST_TEXT: Final = 1_000
+#: What a client may take for markup within a sentence: a link, an image, an element, emphasis, a table.
+_MARKUP: Final = re.compile(r"[<>\[\]*`|~]")
 _SCHEMA: Final[Mapping[str, Any]] = {
     "type": "object",
     "properties": {_FIELD: {"type": "boolean", "title": "Yes, do it", "default": False}},
@@ -33,10 +40,52 @@ _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder().decode
 
 
-def question_of(tool: Tool, arguments: Mapping[str, Any], raw: bytes | None = None, text: str = "") -> Question:
+def is_consent(key: str) -> bool:
+    """Return whether a question of this key is mcpward's own, for a person's consent."""
+    return key.startswith(KEY)
+
+
+def worded(wording: Wording, arguments: Mapping[str, Any], raw: bytes | None = None) -> str:
+    """Return an author's text with the arguments in their places: a text in quotes, nothing that is taken for markup.
+
+    Invariant: no value can end the line, hide a part of it, or pass for words of the author.
+    """
+    said, inner = _said(raw), arguments.get("arguments")
+    others = inner if isinstance(inner, Mapping) else {}
+    text = []
+    for literal, name in wording.parts:
+        text.append(literal)
+        if name:
+            value = said.get(name, arguments.get(name, others.get(name)))
+            written = _json(value) if name in said else _written(value)
+            text.append(_in_text(written))
+    return "".join(text)
+
+
+def computed(text: str) -> str:
+    """Return what an author's function has made of a question, as one line that hides nothing and has a length."""
+    cut = text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"
+    return _MARKUP.sub(_by_number, shown(cut.strip()))
+
+
+def asked_text(question: Question) -> str:
+    """Return the whole text that a person reads."""
+    return str(question.params["message"])
+
+
+def question_of(
+    tool: Tool,
+    arguments: Mapping[str, Any],
+    raw: bytes | None = None,
+    text: str = "",
+    why: str = "",
+    *,
+    is_computed: bool = False,
+) -> Question:
     """Return the question before a call: ``text`` of the author's own, the tool, and each argument whole, on one line.
 
-    ``arguments`` are what the function takes, ``raw`` what the caller sent of them: shown as it was sent.
+    ``arguments`` are what the function takes, ``raw`` what the caller sent of them: shown as it was sent. ``why`` is
+    the reason of a rule. The answer to a text that ``is_computed`` counts only as long as the text is the same.
 
     Raises:
         Refusal: consent-missing; an argument, or all of them, are too long to be shown. A person does not agree to what
@@ -45,18 +94,29 @@ def question_of(tool: Tool, arguments: Mapping[str, Any], raw: bytes | None = No
     lines = [text or f"Allow the tool {shown(tool.name)} to run?"]
     if text:
         lines.append(f"Tool: {shown(tool.name)}")
-    said = _said(raw)
+    if why:
+        lines.append(f"Why: {shown(why)}")
+    own = tool.caller_values
+    filled = {} if own is None else own.sources
+    said = {name: value for name, value in _said(raw).items() if name not in filled}
     rest = _LONGEST_IN_ALL
     for name, value in arguments.items():
         line = _line(name, said.get(name, value), is_said=name in said)
+        if name in filled:
+            line += _FILLED if filled[name] else _FIXED
         rest -= len(line)
         if len(line) > _LONGEST or rest < 0:
             raise _unreadable(name, len(line))
         lines.append(line)
-    params = {"message": "\n".join(lines), "requestedSchema": _SCHEMA}
-    return Question(key=KEY, method="elicitation/create", params=params, capability=CAPABILITY)
+    message = "\n".join(lines)
+    params = {"message": message, "requestedSchema": _SCHEMA}
+    key = f"{KEY}-{sha256(message.encode()).hexdigest()[:16]}" if is_computed else KEY
+    return Question(key=key, method="elicitation/create", params=params, capability=CAPABILITY)
 
 
+#: After an argument that the model cannot set.
+_FILLED: Final = " (from the caller)"
+_FIXED: Final = " (fixed by the operator)"
 DECLINED: Final = "the person declined; do not call the tool again unless they ask for it"
 
 
@@ -76,6 +136,15 @@ def is_yes(result: Any) -> bool:
         return False
     content = result.get("content")
     return isinstance(content, Mapping) and content.get(_FIELD) is True
+
+
+def _in_text(written: str) -> str:
+    cut = written if len(written) <= _LONGEST_IN_TEXT else f"{written[:_LONGEST_IN_TEXT]}…"
+    return _MARKUP.sub(_by_number, shown(cut))
+
+
+def _by_number(sign: re.Match[str]) -> str:
+    return f"\\u{{{ord(sign.group()):x}}}"
 
 
 def _said(raw: bytes | None) -> Mapping[str, Any]:

@@ -1,6 +1,7 @@
 """The operator's settings of a tool (``[servers.<name>.tools.<name>]``), which replace its author's."""
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 from mcpward.config.limits import ToolSettings
 from mcpward.config.names import nearest
@@ -8,10 +9,12 @@ from mcpward.config.output import ServerOutput
 from mcpward.core.errors import Finding
 from mcpward.core.name_patterns import NamePatterns
 from mcpward.core.origin_name import ANYWHERE
+from mcpward.core.question_text import read_wording, unknown_names
 from mcpward.core.values import Draw
 from mcpward.sdk.definitions import ToolDefinition
 from mcpward.sdk.schema.left_out import left_out
 from mcpward.sdk.schema.returns import Returns
+from mcpward.tools.run_context import asker_of
 
 NOTHING = ToolSettings()
 
@@ -26,6 +29,28 @@ def unknown_tools(server: str, additions: Mapping[str, ToolSettings], known: Col
             hint = f"did you mean {meant}?" if meant else f"its tools: {', '.join(sorted(known)) or 'none'}"
             findings.append(Finding(f"{key}: server {server} has no such tool", key, hint))
     return findings
+
+
+def asked_of(server: str, definition: ToolDefinition, added: ToolSettings, findings: list[Finding]) -> dict[str, Any]:
+    """Return how a person is asked: in the operator's words, else in the author's. The operator only adds a question.
+
+    A word for an argument that the tool does not have is a finding.
+    """
+    if not isinstance(added.confirm, str):
+        return {
+            "confirm": definition.confirm or bool(added.confirm),
+            "question": definition.question,
+            "wording": definition.asked.wording,
+            "asker": asker_of(definition),
+        }
+    wording = read_wording(added.confirm)
+    names = definition.arguments.names
+    for name in unknown_names(wording, names):
+        key, meant = f"servers.{server}.tools.{definition.name}.confirm", nearest(name, names)
+        hint = f"did you mean {{{meant}}}?" if meant else f"its arguments: {', '.join(names) or 'none'}"
+        what = f"{key}: tool {definition.name!r} of server {server} has no argument {name!r}"
+        findings.append(Finding(what, key, hint))
+    return {"confirm": True, "question": added.confirm, "wording": wording if len(wording.parts) else None}
 
 
 def draws_of(drawn: tuple[Draw, ...], added: ToolSettings) -> tuple[Draw, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,9 +19,10 @@ from mcpward.core.values import Call, Rate, Tool, UnknownArguments
 from mcpward.core.work import loaded
 from mcpward.sdk.definitions import ToolDefinition
 from mcpward.sdk.server import Server
+from mcpward.tools.bound_arguments import Bound, bound_arguments
 from mcpward.tools.completion import Completion, Completions, Offer
 from mcpward.tools.entry import entry_of
-from mcpward.tools.overrides import NOTHING, draws_of, origin_of, published_returns, unknown_tools
+from mcpward.tools.overrides import NOTHING, asked_of, draws_of, origin_of, published_returns, unknown_tools
 from mcpward.tools.pool_names import PoolNames
 from mcpward.tools.prompt import Prompt, bind_prompt
 from mcpward.tools.resource import Resource, ResourceTemplate, bind_resource, find_declared, published, spelt
@@ -30,6 +31,8 @@ from mcpward.tools.run_context import runner_of
 from mcpward.tools.tool_source import Introduction, Published
 
 _Bind = Callable[[bytes], dict[str, Any]]
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 
 class Defaults(Struct, frozen=True):
@@ -258,26 +261,31 @@ def _tool(
 ) -> Tool:
     added = defaults.tools.get(definition.name, NOTHING)
     returns = published_returns(server_name, definition, defaults.output, added, findings)
+    bound = bound_arguments(server_name, definition, added, findings)
+    filled = bound.caller_values(partial(_check, definition))
+    if filled is not None:
+        filled = replace(
+            filled, fill=_as_server(server_name, filled.fill), missing=_as_server(server_name, filled.missing)
+        )
     return Tool(
         server=server_name,
         name=definition.name,
         access=definition.access,
         listing=entry_of(
             definition,
-            inputSchema=definition.arguments.schema(),
+            inputSchema=bound.arguments.schema(),
             outputSchema=returns.schema,
             annotations=definition.annotations,
         ),
-        bind=_as_server(server_name, _guarded(definition, definition.arguments.bind)),
+        bind=_binder(server_name, definition, bound, bound.arguments.bind),
         run=runner_of(definition),
         shape=partial(shape, returns, structured=definition.structured is not False, where=definition.where),
         scopes=definition.scopes,
         rate=added.rate or _rate(definition, findings),
         deadline_s=definition.deadline_s if definition.deadline_s is not None else defaults.deadline_s,
-        confirm=definition.confirm,
-        question=definition.question,
+        **asked_of(server_name, definition, added, findings),
         structured=returns.schema is not None,
-        mirrored=definition.arguments.headers,
+        mirrored=bound.arguments.headers,
         task=definition.task,
         ask_first=definition.ask_first,
         concurrency=added.concurrency or definition.concurrency,
@@ -287,25 +295,32 @@ def _tool(
             added.unknown_arguments or definition.unknown_arguments or defaults.unknown_arguments
         ),
         untrusted=origin_of(definition.untrusted, added),
-        suspects=definition.arguments.suspects,
-        effort=_effort(server_name, definition),
+        suspects=bound.arguments.suspects,
+        effort=_effort(server_name, definition, bound),
+        caller_values=filled,
     )
 
 
-def _effort(server_name: str, definition: ToolDefinition) -> Effort | None:
-    effort = definition.arguments.effort
+def _effort(server_name: str, definition: ToolDefinition, bound: Bound) -> Effort | None:
+    effort = bound.arguments.effort
     if effort is None:
         return None
-    return replace(effort, bind=_as_server(server_name, _guarded(definition, effort.bind)))
+    return replace(effort, bind=_binder(server_name, definition, bound, effort.bind))
 
 
-def _as_server(server_name: str, bind: _Bind) -> _Bind:
+def _binder(server_name: str, definition: ToolDefinition, bound: Bound, bind: _Bind) -> _Bind:
+    if bound.filled:  # guards see the filled arguments too, so that they wait for them
+        return _as_server(server_name, bound.refusing(bind))
+    return _as_server(server_name, _guarded(definition, bind))
+
+
+def _as_server(server_name: str, bind: Callable[_P, _R]) -> Callable[_P, _R]:
     """Let an author's validators and guards, which run before the call does, have the secrets of their server."""
 
-    def bind_as_server(raw: bytes) -> dict[str, Any]:
+    def bind_as_server(*given: _P.args, **named: _P.kwargs) -> _R:
         before = loaded.set(server_name)
         try:
-            return bind(raw)
+            return bind(*given, **named)
         finally:
             loaded.reset(before)
 
@@ -314,18 +329,21 @@ def _as_server(server_name: str, bind: _Bind) -> _Bind:
 
 def _guarded(definition: ToolDefinition, bind: _Bind) -> _Bind:
     """Bind raw arguments; then ask the guards, all of them, so that a model mends its call at once."""
-    guards = definition.guards
-    if not guards:
+    if not definition.guards:
         return bind
 
     def bind_guarded(raw: bytes) -> dict[str, Any]:
         arguments = bind(raw)
-        problems = [problem for guard in guards if (problem := guard.check(arguments)) is not None]
-        if problems:
-            raise Refusal(Reason.ARGUMENT_DANGEROUS, "a guard refused", Problems(tuple(problems)))
+        _check(definition, arguments)
         return arguments
 
     return bind_guarded
+
+
+def _check(definition: ToolDefinition, arguments: Mapping[str, Any]) -> None:
+    problems = [problem for guard in definition.guards if (problem := guard.check(arguments)) is not None]
+    if problems:
+        raise Refusal(Reason.ARGUMENT_DANGEROUS, "a guard refused", Problems(tuple(problems)))
 
 
 def _rate(definition: ToolDefinition, findings: list[Finding]) -> Rate | None:

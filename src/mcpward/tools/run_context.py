@@ -54,6 +54,7 @@ def caller_of(principal: Principal) -> Caller:
         scopes=principal.scopes,
         claims=principal.claims,
         key_id=principal.key_id,
+        tags=principal.tags,
     )
 
 
@@ -77,6 +78,27 @@ def runner_of(definition: ToolDefinition) -> Run:
     if signature.caller or signature.context or signature.lifespan:
         return run
     return run_plain if signature.is_async else run_sync
+
+
+def asker_of(definition: ToolDefinition) -> Run | None:
+    """Return the function that begins the call of what words the question to a person; None without such a function.
+
+    It takes those of the tool's arguments that it names.
+    """
+    function, signature = definition.asked.function, definition.asked.signature
+    if function is None or signature is None:
+        return None
+    names = [parameter.name for parameter in signature.parameters]
+
+    def run(accepted: AcceptedCall, stage: RunContext, channel: ClientChannel, deadline: Deadline) -> Awaitable[Any]:
+        given = accepted.arguments
+        inner = given.get("arguments")
+        if set(given) == {"arguments"} and isinstance(inner, Mapping):  # they come whole, by a schema of the author's
+            given = {**inner, **given}
+        wanted = {name: given[name] for name in names if name in given}
+        return invoke(function, signature, wanted, accepted.call, stage, Timed(channel, deadline))
+
+    return run
 
 
 async def invoke(

@@ -195,6 +195,11 @@ class Trail(Struct, eq=False, gc=False):
         """Note the arguments that came with the call and were dropped."""
         self.detail = f"dropped {', '.join(names)}"
 
+    def filled(self, told: str, names: Collection[str]) -> None:
+        """Note what filled arguments of the call: ``told`` has the values, ``names`` are the arguments'."""
+        said = told if self.traffic.keeps_arguments else f"from the caller: {', '.join(names)}"
+        self.withheld(said)
+
     def shadowed(self, policies: tuple[str, ...]) -> None:
         """Note the names of limits that would refuse the request, were they enforced. May be called twice."""
         policy, known = self.limits if self.limits is not None else (None, ())

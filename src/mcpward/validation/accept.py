@@ -42,7 +42,8 @@ def accept(call: Call, tool: Tool) -> AcceptedCall:
     """Return the accepted call. Its arguments are small, or ``tool.effort`` has found that they take little.
 
     Raises:
-        Refusal: arguments-invalid with its ``Problems`` (path and rule each); argument-dangerous from a guard.
+        Refusal: arguments-invalid with its ``Problems`` (path and rule each); argument-dangerous from a guard;
+            tool-unknown for a caller without a value that the tool takes from it.
         Fault: an author's guard or validator would have ended the process.
     """
     raw = call.arguments
@@ -51,7 +52,8 @@ def accept(call: Call, tool: Tool) -> AcceptedCall:
     wrong: BaseException | None = None
     if (tool.suspects is None or tool.suspects(raw) is None) and _has_long_number(raw) is None:
         try:
-            return AcceptedCall(call, tool, tool.bind(raw))
+            arguments, own = tool.bind(raw), tool.caller_values
+            return AcceptedCall(call, tool, arguments if own is None else own.fill(call.principal, arguments))
         except _WRONG as error:
             wrong = error
     # Outside of "except": the error's text quotes the values, and a traceback would carry them into the log.
@@ -84,7 +86,8 @@ def accept_large(call: Call, tool: Tool) -> AcceptedCall:
     wrong: BaseException | None = None
     if not _is_suspicious(raw, tool):
         try:
-            return AcceptedCall(call, tool, effort.bind(raw))
+            arguments, own = effort.bind(raw), tool.caller_values
+            return AcceptedCall(call, tool, arguments if own is None else own.fill(call.principal, arguments))
         except _WRONG as error:
             wrong = error
     return _accept_closely(call, tool, effort.bind, raw, wrong)
@@ -128,8 +131,9 @@ def _accept_closely(call: Call, tool: Tool, bind: _Bind, raw: bytes, wrong: Base
         raise Refusal(Reason.ARGUMENTS_INVALID, "a value that no schema accepts", Problems(seen.problems))
     if wrong is None or (seen is not None and seen.raw is not None):
         try:
-            bound = bind(raw if seen is None or seen.raw is None else seen.raw)
-            return AcceptedCall(call, tool, bound, () if seen is None else seen.dropped)
+            arguments, own = bind(raw if seen is None or seen.raw is None else seen.raw), tool.caller_values
+            filled = arguments if own is None else own.fill(call.principal, arguments)
+            return AcceptedCall(call, tool, filled, () if seen is None else seen.dropped)
         except _WRONG as error:
             wrong = error
     no = _refusal(wrong, Reason.ARGUMENTS_INVALID, top, None if seen is None else seen.value)

@@ -14,6 +14,7 @@ from mcpward.core.clock import Clock
 from mcpward.core.errors import Refusal
 from mcpward.core.facts import RetryAfter
 from mcpward.core.ids import base62
+from mcpward.core.key_tags import tag_values
 from mcpward.core.reasons import Reason
 from mcpward.core.values import AuthMethod, Principal
 from mcpward.crypto.digest import Pepper
@@ -236,6 +237,7 @@ def principal_of(record: KeyRecord, server: str, root: str) -> Principal:
         access=record.access,
         rate=record.rate,
         waiver="key" if record.may_confirm else None,
+        tags=tag_values(record.tags),
     )
 
 

@@ -13,8 +13,9 @@ class KeyRecord(Struct, frozen=True, kw_only=True):
 
     ``tools`` is None if the key may use every tool of its servers; ``networks`` are CIDR blocks, none for any
     address. ``grace_until`` is set when the key was rotated: it lives on until then beside its successor.
-    ``may_confirm`` is the operator's word that the key's client asks its person itself before it calls. ``owner``,
-    ``note`` and ``tags`` are for operators: they decide nothing.
+    ``may_confirm`` is the operator's word that the key's client asks its person itself before it calls. ``owner``
+    and ``note`` are for operators: they decide nothing. ``tags`` are words, ``name=value`` or only a name; tools may
+    take their values (``FromCaller``).
     """
 
     id: str

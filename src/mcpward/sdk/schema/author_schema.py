@@ -5,15 +5,17 @@ error's text holds the caller's values.
 """
 
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from itertools import islice
 from typing import Any, Final
 
 import msgspec
 from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
+from pydantic_core import to_json
 
 from mcpward.core.errors import Refusal
 from mcpward.core.facts import Problem, Problems
+from mcpward.core.integral import whole_number
 from mcpward.core.jsonio import decode_known
 from mcpward.core.reasons import Reason
 from mcpward.sdk.errors import AuthoringError
@@ -24,7 +26,14 @@ from mcpward.sdk.schema.schema_bounds import Document
 from mcpward.sdk.schema.schema_cost import UNBOUNDED, deepest
 from mcpward.sdk.signature import Parameter
 
-_PARAMETER: Final = "arguments"
+PARAMETER: Final = "arguments"
+#: Keywords at the root that say nothing of a member beside what ``properties`` and ``required`` do.
+_SIMPLE: Final = frozenset(
+    {
+        "$comment", "$defs", "$id", "$schema", "additionalProperties", "default", "description", "examples",
+        "properties", "required", "title", "type", "unevaluatedProperties",
+    }
+)  # fmt: skip
 _MOST: Final = 16
 #: Parts of the arguments times bytes of the schema: up to here all errors take less than 10 ms.
 _MOST_EXPLAINED: Final = 100_000
@@ -41,12 +50,13 @@ class Written:
     """
 
     def __init__(self, schema: Mapping[str, Any], parameters: tuple[Parameter, ...], what: str, where: str) -> None:
-        if [parameter.name for parameter in parameters] != [_PARAMETER] or not _is_dict(parameters[0].annotation):
+        if [parameter.name for parameter in parameters] != [PARAMETER] or not _is_dict(parameters[0].annotation):
             problem = f"{what}: with input_schema a function takes its arguments as one dict"
             raise AuthoringError(
                 problem, where, "write def f(arguments: dict[str, Any]), optionally with caller or context"
             )
         document = Document(schema, what, where)
+        self._given = parameters, what, where
         self._schema = document.root
         self.headers = mirrored(self._schema, what, where)
         self.names = tuple(self._schema.get("properties", ()))
@@ -58,10 +68,51 @@ class Written:
         """Return the schema as it was written."""
         return self._schema
 
+    def without(self, names: Collection[str]) -> "Written":
+        """Return the same arguments without some members, which are filled by other means than by the caller's JSON.
+
+        Raises:
+            AuthoringError: the schema says more of its members than ``properties`` and ``required`` do.
+        """
+        parameters, what, where = self._given
+        more = sorted(word for word in self._schema if word not in _SIMPLE and not word.startswith("x-"))
+        if more:
+            hint = "write the schema without it"
+            raise AuthoringError(f"an argument cannot be taken out of a schema with {more[0]!r}", where, hint)
+        properties = {name: one for name, one in self._schema["properties"].items() if name not in names}
+        required = [name for name in self._schema.get("required", ()) if name not in names]
+        left = {word: said for word, said in self._schema.items() if word != "required"} | {"properties": properties}
+        return Written(left | {"required": required} if required else left, parameters, what, where)
+
+    def member(self, name: str, *, is_text: bool) -> Callable[[Any], Any]:
+        """Return what makes a member's value of a JSON value. It raises ``ValueError`` for one that does not fit.
+
+        ``is_text``: values are texts, and an integer is taken in its one plain spelling.
+        """
+        _, what, where = self._given
+        open_schema = {word: said for word, said in self._schema.items() if word != "required"}
+        is_valid = _validator(Document(open_schema, what, where)).is_valid
+
+        def convert(value: Any) -> Any:
+            own = decode_known(to_json(value, fallback=_plain))
+            for one in (own, whole_number(own) if is_text else None):
+                if one is not None and is_valid({name: one}):
+                    return one
+            raise ValueError("does not fit the schema")
+
+        return convert
+
 
 def _is_dict(annotation: Any) -> bool:
     """A model would be promised and never made."""
     return dict in (annotation, typing.get_origin(annotation))
+
+
+def _plain(value: Any) -> Any:
+    """Claims are frozen all the way down."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise ValueError("is no JSON")
 
 
 def _validator(document: Document) -> Draft202012Validator:
@@ -94,7 +145,7 @@ def _binder(validator: Draft202012Validator, levels: int, size: int) -> Callable
                 else [_first(validator, arguments)]
             )
             raise ExceptionGroup("the arguments do not fit the schema", errors)
-        return {_PARAMETER: arguments}
+        return {PARAMETER: arguments}
 
     return bind
 
