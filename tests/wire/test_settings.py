@@ -861,6 +861,12 @@ def test_a_suspicious_description_is_told_or_refused_or_neither(tmp_path, settin
             assert ("an order to hide something" in ward.log()) is is_told
 
 
+@flips("servers.<name>.taint", "1h", "", "consent-missing", {"servers.bench.tools.echo.untrusted": True})
+def ask_taint(ward):
+    echo(ward)
+    return reason_of(ward.call("wipe", {"what": "a"}))
+
+
 @flipped_here("servers.<name>.pin")
 @pytest.mark.parametrize("pin,listed", [(False, 2), (True, 1), ("strict", 0)])
 def test_what_was_not_approved_is_held_back_where_a_server_is_pinned(tmp_path, pin, listed):

@@ -34,6 +34,7 @@ from mcpward.pipeline.execution import Execution
 from mcpward.pipeline.listeners import Listeners
 from mcpward.pipeline.method_handlers import MethodHandlers
 from mcpward.pipeline.pipeline import Pipeline
+from mcpward.pipeline.taints import Taints
 from mcpward.policy.decide import Policy
 from mcpward.protocol import reply as replies
 from mcpward.protocol.methods import ServerInfo
@@ -147,6 +148,7 @@ class Wiring:
                 states=states,
                 spent=messaging.spent,
                 agreement=Agreement(self._runner, self._sanitizer),
+                taints=self._taints(),
             ),
             handlers=MethodHandlers(
                 protocol=protocol,
@@ -170,6 +172,10 @@ class Wiring:
             render=render.refusal,
             report=self._report,
         )
+
+    def _taints(self) -> Taints:
+        windows = {name: server.taint for name, server in self._settings.servers.items() if server.taint is not None}
+        return Taints(self._site.store.taints, windows, [*self._sources], self._clock)
 
     def look_after(self) -> None:
         """Do the work of each second: end streams whose callers lost their right, and drop unfetched buffers."""

@@ -292,6 +292,12 @@ class Server(Section):
         'tools`. The first start is trusted; with `"strict"`, nothing is before you approve it',
         "true",
     )
+    taint: AgeOrNone = key(
+        "",
+        "for so long after a conversation has read an `untrusted` result, destructive and open-world tools need a "
+        'person\'s yes; "" for no such rule',
+        '"15m"',
+    )
     limits: ServerLimits = Field(ServerLimits(), description="limits of this server")
     output: ServerOutput = Field(ServerOutput(), description="what must never leave in its results")
     tools: dict[ToolName, ToolSettings] = Field({}, description="additions to its tools, by their names")

@@ -269,6 +269,7 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     tasks extension. ``concurrency`` calls of it may run at once (None: as many as its server allows). It holds a slot
     in each of ``pools`` while it runs, and draws on budgets by ``draws``. ``unknown_arguments`` is the handling of
     those that the schema does not have. ``untrusted`` names the origin of what it returns if strangers write that.
+    ``asks_tainted`` has a person agree while the conversation has read such a result.
     ``suspects`` finds the parts of raw arguments that must be checked before they
     are bound: None if there are none. ``effort`` is the cost of binding them, None unless it is known to be more than
     reading them. ``caller_values`` fills the arguments that are the caller's own, None if there are none.
@@ -297,6 +298,7 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     draws: tuple[Draw, ...] = ()
     unknown_arguments: UnknownArguments = UnknownArguments.DROP_CLIENT
     untrusted: str | None = None
+    asks_tainted: bool = False
     suspects: Callable[[bytes], object | None] | None = None
     effort: Effort | None = None
     caller_values: CallerValues | None = None

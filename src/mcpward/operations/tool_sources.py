@@ -34,7 +34,13 @@ def tool_sources_of(
     for name, author in authors.items():
         server = settings.servers[name]
         try:
-            defaults = Defaults(server.limits.deadline_s, server.unknown_arguments, server.tools, server.output)
+            defaults = Defaults(
+                server.limits.deadline_s,
+                server.unknown_arguments,
+                server.tools,
+                server.output,
+                is_taint_on=server.taint is not None,
+            )
             sources[name] = Registry(name, author, defaults)
         except Misconfigured as wrong:
             findings += wrong.findings

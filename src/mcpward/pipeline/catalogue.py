@@ -33,10 +33,14 @@ _Offer = TypeVar("_Offer", bound=Offer)
 
 
 class Listed(Struct, frozen=True):
-    """A result, encoded and fit to leave. ``ttl_ms`` is how long a client may keep it; None leaves that to protocol."""
+    """A result, encoded and fit to leave. ``ttl_ms`` is how long a client may keep it; None leaves that to protocol.
+
+    ``origin`` names where its text comes from if strangers wrote that.
+    """
 
     body: bytes
     ttl_ms: int | None = None
+    origin: str | None = None
 
 
 class Catalogue:
@@ -78,7 +82,7 @@ class Catalogue:
         clean = whole(body, call) if len(body) <= self._sanitizer.at_once(call) else await self._beside(call, body)
         if self._sanitizer.is_split(_parts(result), lambda: _parts(_decode(clean)), call):
             raise withheld("a secret is split over several parts of the result")
-        return Listed(clean if origin is None else marked_resource(clean, origin), ttl_ms)
+        return Listed(clean if origin is None else marked_resource(clean, origin), ttl_ms, origin)
 
     async def _beside(self, call: Call, body: bytes) -> bytes:
         """Clean a large result beside the event loop."""

@@ -18,10 +18,11 @@ from mcpward.core.withheld import CROWDED, withheld
 from mcpward.limits.concurrency.slots import CallSlots
 from mcpward.limits.rates.limit import Fields
 from mcpward.messaging.used_states import UsedStates
-from mcpward.pipeline.agreement import Agreement
+from mcpward.pipeline.agreement import Agreement, Need
 from mcpward.pipeline.call_channel import CallChannel, ReleasingChannel, is_used_up
 from mcpward.pipeline.catalogue import Catalogue
 from mcpward.pipeline.store_timeout import store_deadline
+from mcpward.pipeline.taints import Taints
 from mcpward.protocol import reply as replies
 from mcpward.protocol.mirrored import require_mirrored
 from mcpward.protocol.state import State, States
@@ -50,6 +51,7 @@ class Execution:
         states: States,
         spent: UsedStates,
         agreement: Agreement,
+        taints: Taints,
     ) -> None:
         self._runner = runner
         self._catalogue = catalogue
@@ -59,6 +61,7 @@ class Execution:
         self._states = states
         self._spent = spent
         self._agreement = agreement
+        self._taints = taints
         self._large = LargeArguments()
         self._cleaning = LongWork("large-results")
 
@@ -85,8 +88,7 @@ class Execution:
             InputRequired: modern era, the tool or its consent needs answers.
         """
         if tool is None:
-            listed = await self._catalogue.answer(call, channel)
-            return replies.catalogue(call, listed.body, ttl_ms=listed.ttl_ms)
+            return await self._listed(call, channel)
         if accepted is not None:
             accepted = replace(accepted, call=call)
         elif tool.mirrored or ((effort := tool.effort) is not None and len(call.arguments or b"") > effort.light):
@@ -100,6 +102,8 @@ class Execution:
         is_task = tool.task is not None and self._is_task(call, tool, channel)
         # A person agreed, the answers are good for one run, and that is on record before anything happens.
         used_up = await self._permit(accepted, channel) if is_used_up(tool) else ""
+        if tool.untrusted is not None:
+            await self._taints.note(call, tool.untrusted, tool.deadline_s)
         channel.ran = channel.trail.has_run = True
         if is_task:
             async with store_deadline():
@@ -122,6 +126,12 @@ class Execution:
             channel.trail.screened(outcome.screened)
         return replies.result(call, outcome, headers)
 
+    async def _listed(self, call: Call, channel: CallChannel) -> Reply:
+        listed = await self._catalogue.answer(call, channel)
+        if listed.origin is not None:
+            await self._taints.note(call, listed.origin)
+        return replies.catalogue(call, listed.body, ttl_ms=listed.ttl_ms)
+
     async def _clean(self, accepted: AcceptedCall, raw: RawResult) -> Outcome:
         if self._sanitizer.is_little(raw, accepted.call):
             return self._sanitizer.clean(accepted, raw)
@@ -143,7 +153,10 @@ class Execution:
             InputRequired: modern era, the question is to be put to a person first.
         """
         tool = accepted.tool
-        if (need := self._agreement.need(accepted)) is not None:
+        need = self._agreement.need(accepted)
+        if need is None and tool.asks_tainted:
+            need = await self._tainted(accepted.call, channel)
+        if need is not None:
             await self._agreement.agree(accepted, channel, need)
         used_up = channel.state.id
         if used_up:
@@ -151,6 +164,14 @@ class Execution:
         if tool.access is _DESTRUCTIVE:
             await channel.trail.intent(accepted)
         return used_up
+
+    async def _tainted(self, call: Call, channel: CallChannel) -> Need | None:
+        """Return the need of a person's yes in a conversation that has read what strangers wrote."""
+        why = await self._taints.why(call)
+        if not why:
+            return None
+        channel.trail.withheld(f"a person must agree: {why}")
+        return Need(why)
 
     async def _spend(self, call: Call, state: State) -> None:
         """Use up the answers, at whichever worker they come: no answer counts for two runs (attack 133)."""
@@ -176,7 +197,10 @@ class Execution:
         async def work(channel: ClientChannel) -> Outcome:
             tool, caller = accepted.tool, accepted.call.principal.key
             async with self._slots.lease(tool.server, caller, tool) as lease:
-                return await self._clean(accepted, await self._runner.run(accepted, ReleasingChannel(channel, lease)))
+                raw = await self._runner.run(accepted, ReleasingChannel(channel, lease))
+                if tool.untrusted is not None:  # it ends long after its call was answered
+                    await self._taints.note(accepted.call, tool.untrusted)
+                return await self._clean(accepted, raw)
 
         return work
 

@@ -191,7 +191,7 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         """,
         "CREATE INDEX pins_revision ON pins (revision)",
         "INSERT INTO revisions (name, value) VALUES ('pins', 0)",
-        "CREATE TABLE taints (id TEXT PRIMARY KEY, until DOUBLE PRECISION NOT NULL, origin TEXT NOT NULL)",
+        "CREATE TABLE taints (id TEXT PRIMARY KEY, at DOUBLE PRECISION NOT NULL, origin TEXT NOT NULL)",
     ),
 )
 #: The step after which records have codes; its transaction begins their chains.

@@ -119,7 +119,7 @@ TAINTS: Final = Table(
     "taints",
     METADATA,
     Column("id", String, primary_key=True),
-    Column("until", Float, nullable=False),
+    Column("at", Float, nullable=False),
     Column("origin", String, nullable=False),
 )
 

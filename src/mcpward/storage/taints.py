@@ -1,41 +1,52 @@
-"""Conversations that have read what strangers wrote, until when, and from where. Shared by all workers of a site."""
+"""When conversations have last read what strangers wrote, and from where. Shared by all workers of a site."""
 
+from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import delete, select, text
+from sqlalchemy.exc import DBAPIError
 
 from mcpward.storage.connections import Connections
 from mcpward.storage.tables import TAINTS
 
-#: Rows that are forgotten at once when there are expired ones.
 _LONGEST: Final = 200
+_PRUNE_EVERY: Final = 50
+_MARK: Final = text(
+    "INSERT INTO taints (id, at, origin) VALUES (:id, :at, :origin) ON CONFLICT (id) DO UPDATE "
+    "SET at = excluded.at, origin = excluded.origin WHERE taints.at < excluded.at"
+)
 
 
 class TaintTable:
-    """Fits ``tools.taint.TaintStore``. A row survives the death of a process, but perhaps not a power cut."""
+    """Fits ``pipeline.taints.TaintStore``. A row survives the death of a process, but perhaps not a power cut."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
+        self._marked = 0
 
-    async def mark(self, taint_id: str, until: float, origin: str, now: float) -> None:
-        """Keep that a conversation is tainted until a moment (wall clock) at least. Old marks are dropped."""
-        mine = TAINTS.c.id == taint_id
-        values = {"until": until, "origin": origin[:_LONGEST]}
+    async def mark(self, ids: Sequence[str], at: float, origin: str, before: float) -> None:
+        """Keep that conversations read something at a moment (wall clock).
+
+        Marks from before ``before`` are dropped from time to time.
+        """
+        async with self._connections.bulk() as connection:
+            for one in sorted(ids):  # in one order, so that no two workers wait for each other
+                await connection.execute(_MARK, {"id": one, "at": at, "origin": origin[:_LONGEST]})
+        if self._marked % _PRUNE_EVERY == 0:
+            await self._prune(before)
+        self._marked += 1
+
+    async def _prune(self, before: float) -> None:
         try:
             async with self._connections.bulk() as connection:
-                await connection.execute(delete(TAINTS).where(TAINTS.c.until <= now))
-                known = (await connection.execute(select(TAINTS.c.until).where(mine))).scalar_one_or_none()
-                if known is None:
-                    await connection.execute(insert(TAINTS).values(id=taint_id, **values))
-                elif known < until:
-                    await connection.execute(update(TAINTS).where(mine).values(**values))
-        except IntegrityError:  # PostgreSQL: another worker was first, and its mark is as new
+                await connection.execute(delete(TAINTS).where(TAINTS.c.at < before))
+        except DBAPIError:  # another worker drops the same ones
             return
 
-    async def find(self, taint_id: str, now: float) -> str | None:
-        """Return the origin of what tainted a conversation, None if it is not tainted now."""
-        statement = select(TAINTS.c.origin).where(TAINTS.c.id == taint_id, TAINTS.c.until > now)
+    async def find(self, ids: Sequence[str], since: float) -> str | None:
+        """Return the origin of the latest thing that any of them has read since a moment; None if there is nothing."""
+        statement = select(TAINTS.c.origin).where(TAINTS.c.id.in_(ids), TAINTS.c.at >= since)
         async with self._connections.read() as connection:
-            found: str | None = (await connection.execute(statement)).scalar_one_or_none()
+            rows = await connection.execute(statement.order_by(TAINTS.c.at.desc()).limit(1))
+            found: str | None = rows.scalar_one_or_none()
         return found

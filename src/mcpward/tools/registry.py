@@ -28,6 +28,7 @@ from mcpward.tools.prompt import Prompt, bind_prompt
 from mcpward.tools.resource import Resource, ResourceTemplate, bind_resource, find_declared, published, spelt
 from mcpward.tools.result import shape
 from mcpward.tools.run_context import runner_of
+from mcpward.tools.taint import may_harm
 from mcpward.tools.tool_source import Introduction, Published
 
 _Bind = Callable[[bytes], dict[str, Any]]
@@ -38,13 +39,15 @@ _R = TypeVar("_R")
 class Defaults(Struct, frozen=True):
     """The defaults for an author's omissions, times in seconds; and the operator's settings of single ``tools``.
 
-    ``output`` says what must never leave in results.
+    ``output`` says what must never leave in results. ``is_taint_on`` if a person must agree to what can do harm while
+    a conversation has read what strangers wrote.
     """
 
     deadline_s: float = 30.0
     unknown_arguments: str = UnknownArguments.DROP_CLIENT.value
     tools: Mapping[str, ToolSettings] = {}
     output: ServerOutput = ServerOutput()
+    is_taint_on: bool = False
 
 
 class _Listings(Struct, frozen=True, kw_only=True, eq=False):
@@ -295,6 +298,7 @@ def _tool(
             added.unknown_arguments or definition.unknown_arguments or defaults.unknown_arguments
         ),
         untrusted=origin_of(definition.untrusted, added),
+        asks_tainted=defaults.is_taint_on and may_harm(definition),
         suspects=bound.arguments.suspects,
         effort=_effort(server_name, definition, bound),
         caller_values=filled,
