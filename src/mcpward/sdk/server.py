@@ -24,8 +24,9 @@ from mcpward.sdk.pools import Pooled, read_concurrency, read_pools
 from mcpward.sdk.schema.arguments import Arguments
 from mcpward.sdk.schema.author_schema import Written
 from mcpward.sdk.schema.caller_value import read_bound
-from mcpward.sdk.schema.returns import read_returns
+from mcpward.sdk.schema.returns import Returns, read_returns
 from mcpward.sdk.schema.strings import require_strings
+from mcpward.sdk.schema.written_returns import read_written_returns
 from mcpward.sdk.signature import Signature, read_signature, where
 from mcpward.sdk.switches import Listener, Switches, Turned
 from mcpward.sdk.template import Template, is_template, read_template, read_uri
@@ -138,6 +139,7 @@ class Server:
         task: Literal["optional", "required"] | None = None,
         ask_first: bool = False,
         input_schema: Mapping[str, Any] | None = None,
+        output_schema: Mapping[str, Any] | None = None,
         unknown_arguments: Literal["refuse", "drop-client", "drop"] | None = None,
         untrusted: bool | str = False,
         icons: Sequence[Icon] = (),
@@ -167,6 +169,7 @@ class Server:
         task: Literal["optional", "required"] | None = None,
         ask_first: bool = False,
         input_schema: Mapping[str, Any] | None = None,
+        output_schema: Mapping[str, Any] | None = None,
         unknown_arguments: Literal["refuse", "drop-client", "drop"] | None = None,
         untrusted: bool | str = False,
         icons: Sequence[Icon] = (),
@@ -184,6 +187,7 @@ class Server:
         returns, or in mcpward's; ``structured=False`` publishes no output schema; ``task`` lets
         the call run as a task, or demands it; ``ask_first`` has its questions answered before the task begins.
         ``input_schema`` is published instead of the annotations; the function then takes ``arguments: dict[str, Any]``.
+        ``output_schema`` is published instead of the return annotation, and each result is checked against it.
         ``unknown_arguments`` says whether undeclared arguments are refused or dropped. ``untrusted`` marks its results
         as data from strangers, or from ``"mail"``. ``enabled=False`` keeps the tool off until :meth:`enable`.
 
@@ -217,7 +221,7 @@ class Server:
                 where=place,
                 signature=signature,
                 arguments=arguments,
-                returns=read_returns(signature.returns, structured, what, place),
+                returns=_returns(signature, output_schema, structured, what, place),
                 access=checks.access_of(read_only, destructive, what, place),
                 annotations=checks.hints_of(title, read_only, destructive, idempotent, open_world),
                 scopes=checks.read_scopes(scopes, what, place),
@@ -519,6 +523,14 @@ def _arguments(
         problem = f"{what}: guards and input_schema exclude each other"
         raise AuthoringError(problem, place, "check inside the function, and raise ToolError")
     return Written(input_schema, signature.parameters, what, place)
+
+
+def _returns(
+    signature: Signature, output_schema: Mapping[str, Any] | None, structured: bool | None, what: str, place: str
+) -> Returns:
+    if output_schema is None:
+        return read_returns(signature.returns, structured, what, place)
+    return read_written_returns(output_schema, structured, what, place)
 
 
 def _require_variables(signature: Signature, template: Template | None, what: str, place: str) -> None:
