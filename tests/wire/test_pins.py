@@ -174,7 +174,7 @@ def test_a_server_without_a_pin_shows_changes_and_serves_them(tmp_path: Path):
 @pytest.mark.parametrize(
     "change", ["approved = seen, approved_entry = seen_entry", "id = 'other/tool/price', server = 'other'"]
 )
-def test_attack_84_a_pin_that_was_changed_or_moved_without_the_master_key_stops_the_start(shop: Ward, change: str):
+def test_a_pin_that_was_changed_or_moved_without_the_master_key_stops_the_start(shop: Ward, change: str):
     shop.start()
     restart(shop, description="Another.")
     shop.stop()
