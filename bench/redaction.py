@@ -14,7 +14,7 @@ from bench.peers import machine
 from bench.report import write
 from mcpward.core.ids import base62
 from mcpward.core.secret import Secret
-from mcpward.sanitize.data_marks import marked_result
+from mcpward.sanitize.data_marks import Rewriting, marked_result
 from mcpward.sanitize.redact import Redactor
 
 SIZE = 10_240
@@ -72,8 +72,8 @@ def _marking_us() -> dict[str, float]:
     text = f"{words[: SIZE - 60]} see [this page](https://shop.example/orders?page=2) now"
     body = json.dumps({"content": [{"type": "text", "text": text}], "isError": False}).encode()
     return {
-        "marked_us": _least_us(partial(marked_result, body, "mail", None, links=False)),
-        "links_us": _least_us(partial(marked_result, body, "mail", None, links=True)),
+        "marked_us": _least_us(partial(marked_result, body, "mail", None, Rewriting())),
+        "links_us": _least_us(partial(marked_result, body, "mail", None, Rewriting(links=True))),
     }
 
 

@@ -412,6 +412,12 @@ def ask_links(ward):
     return text_of(echo(ward, PICTURE))
 
 
+@flips("servers.<name>.output.formulas", "text", "=1", "'=1")
+@flips("servers.<name>.tools.table.output.formulas", "text", "=1", "'=1")
+def ask_formulas(ward):
+    return ward.call("table").json()["result"]["content"][0]["resource"]["text"]
+
+
 @flips("servers.<name>.output.max_bytes", "1 KiB", "", "output-refused")
 @flips("servers.<name>.tools.echo.output.max_bytes", "1 KiB", "", "output-refused")
 def ask_own_max_bytes(ward):

@@ -19,7 +19,6 @@ from mcpward.policy.decide import Policy
 from mcpward.policy.rule import Offer
 from mcpward.protocol.page import cut
 from mcpward.sanitize.clean import Sanitizer
-from mcpward.sanitize.data_marks import marked_resource
 from mcpward.tools.completion import Completion
 from mcpward.tools.prompt import Prompt
 from mcpward.tools.resource import Resource
@@ -82,7 +81,9 @@ class Catalogue:
         clean = whole(body, call) if len(body) <= self._sanitizer.at_once(call) else await self._beside(call, body)
         if self._sanitizer.is_split(_parts(result), lambda: _parts(_decode(clean)), call):
             raise withheld("a secret is split over several parts of the result")
-        return Listed(clean if origin is None else marked_resource(clean, origin), ttl_ms, origin)
+        if call.method == "resources/read":
+            clean = self._sanitizer.resource(clean, call, origin)
+        return Listed(clean, ttl_ms, origin)
 
     async def _beside(self, call: Call, body: bytes) -> bytes:
         """Clean a large result beside the event loop."""

@@ -16,7 +16,7 @@ from mcpward.core.errors import Refusal
 from mcpward.core.unicode import escape_separators, well_formed
 from mcpward.core.values import AcceptedCall, Call, Outcome, RawResult
 from mcpward.core.withheld import withheld
-from mcpward.sanitize.data_marks import marked_result
+from mcpward.sanitize.data_marks import Rewriting, marked_resource, marked_result
 from mcpward.sanitize.redact import Redactor
 from mcpward.sanitize.rewrite import Rewrite, rewritten
 from mcpward.sanitize.screening import Screening, Screenings
@@ -97,8 +97,8 @@ class Sanitizer:
         if len(content) > 1:
             _require_unsplit(screening, redactor, content, body)
         origin = None if accepted is None else accepted.tool.untrusted
-        if origin is not None or screening.links:
-            body = self._marked(body, origin, raw, links=screening.links)
+        if origin is not None or screening.rewriting.is_any:
+            body = self._marked(body, origin, raw, screening.rewriting)
         return Outcome(body, is_error, redactions, kinds)
 
     def is_split(
@@ -184,8 +184,19 @@ class Sanitizer:
             self._require_small(len(_encode({**value, "content": []})) if raw.is_mirrored else len(body))
         return body, kinds
 
-    def _marked(self, body: bytes, origin: str | None, raw: RawResult, *, links: bool) -> bytes:
-        marked = _nested(lambda data: marked_result(data, origin, raw.misfit, links=links), body)
+    def resource(self, body: bytes, call: Call, origin: str | None) -> bytes:
+        """Return a clean result of ``resources/read`` as it leaves: marked, if it comes from an ``origin``.
+
+        Raises:
+            Refusal: output-refused; it is nested too deep.
+        """
+        rewriting = self._screenings.of_call(call).rewriting
+        if origin is None and not rewriting.is_any:
+            return body
+        return _nested(lambda data: marked_resource(data, origin, rewriting), body)
+
+    def _marked(self, body: bytes, origin: str | None, raw: RawResult, rewriting: Rewriting) -> bytes:
+        marked = _nested(lambda data: marked_result(data, origin, raw.misfit, rewriting), body)
         self._require_small(len(marked) - len(body))  # each of very many parts has a mark of its own
         return marked
 

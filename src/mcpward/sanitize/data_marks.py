@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
 
 from mcpward.core.ids import mark as drawn
 from mcpward.core.unicode import escape_separators
 from mcpward.core.withheld import withheld
 from mcpward.sanitize import json_text
 from mcpward.sanitize.rewrite import Rewrite, rewritten
+from mcpward.sanitize.screens.formulas import is_table, plain_cells
 from mcpward.sanitize.screens.links import neutral
 
 META: Final = "mcpward/untrusted"
@@ -24,17 +26,38 @@ _Misfit = Callable[[Any], str | None]
 _Object = dict[str, Any]
 
 
-def marked_result(body: bytes, origin: str | None, misfit: _Misfit | None, *, links: bool) -> bytes:
-    """Return a clean result of a tool, with its texts marked as coming from ``origin``; without one, none is marked.
+class Rewriting(Struct, frozen=True):
+    """What is made plain text in results: ``links`` and images, ``formulas`` of CSV."""
 
-    ``links`` makes links and images plain text.
+    links: bool = False
+    formulas: bool = False
+
+    @property
+    def is_any(self) -> bool:
+        """Whether anything is."""
+        return self.links or self.formulas
+
+    def text(self, text: str, mime_type: object = None) -> str:
+        """Return a text of a media type with the rest of it as it was."""
+        if self.formulas and is_table(mime_type):
+            text = plain_cells(text)
+        return neutral_text(text) if self.links else text
+
+    def part(self, part: _Object) -> _Object:
+        """Do the same with a block, or with the contents of a resource."""
+        return {**part, "text": self.text(part["text"], part.get("mimeType"))} if "text" in part else part
+
+
+def marked_result(body: bytes, origin: str | None, misfit: _Misfit | None, rewriting: Rewriting) -> bytes:
+    """Return a clean result of a tool, with its texts marked as coming from ``origin``; without one, none is marked.
 
     Raises:
         Refusal: output-refused; without its links the structured content breaks the output schema.
     """
     result = _decode(body)
-    if links:
-        result["content"] = [_without_links(block) for block in result["content"]]
+    if rewriting.is_any:
+        result["content"] = [_rewritten(block, rewriting) for block in result["content"]]
+    if rewriting.links:
         _neutralise_structured(result, misfit)
     if origin is not None:
         mark = drawn()
@@ -43,10 +66,13 @@ def marked_result(body: bytes, origin: str | None, misfit: _Misfit | None, *, li
     return escape_separators(_encode(result))
 
 
-def marked_resource(body: bytes, origin: str) -> bytes:
-    """Return a clean result of ``resources/read``, with its texts marked as coming from ``origin``."""
+def marked_resource(body: bytes, origin: str | None, rewriting: Rewriting) -> bytes:
+    """Return a clean result of ``resources/read``, with its texts marked as coming from ``origin`` if there is one."""
     result, mark = _decode(body), drawn()
-    result["contents"] = [_with_meta(_marked_text(part, origin, mark), origin, mark) for part in result["contents"]]
+    parts = [rewriting.part(part) for part in result["contents"]]
+    if origin is not None:
+        parts = [_with_meta(_marked_text(part, origin, mark), origin, mark) for part in parts]
+    result["contents"] = parts
     return escape_separators(_encode(result))
 
 
@@ -95,12 +121,12 @@ def _neutralise_structured(result: _Object, misfit: _Misfit | None) -> None:
     result["structuredContent"] = after
 
 
-def _without_links(block: _Object) -> _Object:
+def _rewritten(block: _Object, rewriting: Rewriting) -> _Object:
     if block["type"] == "text":
-        return {**block, "text": neutral_text(block["text"])}
-    if block["type"] == "resource" and "text" in block["resource"]:
-        return {**block, "resource": {**block["resource"], "text": neutral_text(block["resource"]["text"])}}
-    if block["type"] == "resource_link":  # a client may fetch it by itself
+        return rewriting.part(block)
+    if block["type"] == "resource":
+        return {**block, "resource": rewriting.part(block["resource"])}
+    if block["type"] == "resource_link" and rewriting.links:  # a client may fetch it by itself
         named = block.get("title") or block.get("name") or ""
         return {"type": "text", "text": neutral(f"[{named}]({block.get('uri', '')})")}
     return block

@@ -15,6 +15,7 @@ from mcpward.core.name_patterns import NamePatterns
 from mcpward.core.values import Call, Kind, RawResult
 from mcpward.core.withheld import withheld
 from mcpward.sanitize import json_text
+from mcpward.sanitize.data_marks import Rewriting
 from mcpward.sanitize.rewrite import Rewrite, rewritten
 from mcpward.sanitize.screens import known_credentials, personal_numbers
 from mcpward.sanitize.screens.caps import ResultCaps
@@ -36,13 +37,13 @@ class Screening:
         names = NamePatterns(output.drop)
         self._members = DroppedMembers(names) if names else None
         actions = {name: getattr(output, name) for name in personal_numbers.KINDS}
-        self.links = output.links == "text"
+        self.rewriting = Rewriting(output.links == "text", output.formulas == "text")
         caps = ResultCaps(output.max_bytes, output.max_items, output.max_depth)
         self.caps = None if caps == ResultCaps() else caps
         self._numbers = {name: action for name, action in actions.items() if action != "allow"}
 
         #: A result of so many bytes, and no more, may be screened on the event loop.
-        is_slow = names or self._numbers or self.links or self.caps is not None
+        is_slow = names or self._numbers or self.rewriting.is_any or self.caps is not None
         self.at_once = LARGE // 16 if is_slow else LARGE
 
     @property
