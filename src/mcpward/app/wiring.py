@@ -30,11 +30,11 @@ from mcpward.pipeline.agreement import Agreement
 from mcpward.pipeline.call_channel import CallChannels
 from mcpward.pipeline.callers import Callers
 from mcpward.pipeline.catalogue import Catalogue
+from mcpward.pipeline.conversation_taint import Taints
 from mcpward.pipeline.execution import Execution
 from mcpward.pipeline.listeners import Listeners
 from mcpward.pipeline.method_handlers import MethodHandlers
 from mcpward.pipeline.pipeline import Pipeline
-from mcpward.pipeline.taints import Taints
 from mcpward.policy.decide import Policy
 from mcpward.protocol import reply as replies
 from mcpward.protocol.methods import ServerInfo

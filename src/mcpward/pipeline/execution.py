@@ -21,8 +21,8 @@ from mcpward.messaging.used_states import UsedStates
 from mcpward.pipeline.agreement import Agreement, Need
 from mcpward.pipeline.call_channel import CallChannel, ReleasingChannel, is_used_up
 from mcpward.pipeline.catalogue import Catalogue
+from mcpward.pipeline.conversation_taint import Taints
 from mcpward.pipeline.store_timeout import store_deadline
-from mcpward.pipeline.taints import Taints
 from mcpward.protocol import reply as replies
 from mcpward.protocol.mirrored import require_mirrored
 from mcpward.protocol.state import State, States

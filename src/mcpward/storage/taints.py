@@ -18,7 +18,7 @@ _MARK: Final = text(
 
 
 class TaintTable:
-    """Fits ``pipeline.taints.TaintStore``. A row survives the death of a process, but perhaps not a power cut."""
+    """Fits ``pipeline.conversation_taint.TaintStore``. A row survives the death of a process; a power cut may lose it."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections

@@ -8,6 +8,7 @@ import pytest
 from mcpward.sanitize.descriptions.lint import suspicions
 from support.credentials import credential
 
+HOME = "/" + "home"
 TOKEN = credential("github-token")
 #: As published: Invariant Labs' tool poisoning and shadowing, and variants that other scanners miss.
 POISONED = {
@@ -52,7 +53,7 @@ POISONED = {
         "Runs on 192.168.7.20.",
     ),
     "a path": (
-        "Reads /home/jenkins/orders/data.csv.",
+        f"Reads {HOME}/jenkins/orders/data.csv.",
         "Reads C:\\Users\\svc-orders\\data.",
         "Reads /opt/orders/etc/x.",
     ),
@@ -67,7 +68,7 @@ HARMLESS = (
     "Use this tool whenever the user asks about the weather. Do not call it more than three times per question.",
     "Ignores case and all whitespace. Skips previous results. Silently ignores missing files.",
     "A URL such as https://example.com/path or http://localhost:3000.",
-    "Absolute path, such as /home/user/project/main.py or /Users/username/file.txt.",
+    f"Absolute path, such as {HOME}/user/project/main.py or /Users/username/file.txt.",
     "Inform the user about the result. Show the user a warning before deleting.",
     "Sends an API key in the header. Requires Python 3.10 or later.",
     "Forgot password: sends a reset link. Do not tell apart upper and lower case.",
@@ -133,7 +134,7 @@ def test_a_credential_is_named_by_its_kind_and_not_shown():
 
 
 @pytest.mark.parametrize(
-    "part", ["ignore ", "do not ", "before using ", "<system", "read ", "http://a", "/home/a/", " ", "\n"]
+    "part", ["ignore ", "do not ", "before using ", "<system", "read ", "http://a", f"{HOME}/a/", " ", "\n"]
 )
 def test_long_descriptions_take_bounded_time(part: str):
     began = time.perf_counter()
