@@ -102,7 +102,7 @@ class Execution:
         is_task = tool.task is not None and self._is_task(call, tool, channel)
         # A person agreed, the answers are good for one run, and that is on record before anything happens.
         used_up = await self._permit(accepted, channel) if is_used_up(tool) else ""
-        if tool.untrusted is not None:
+        if tool.untrusted is not None and not is_task:
             await self._taints.note(call, tool.untrusted, tool.deadline_s)
         channel.ran = channel.trail.has_run = True
         if is_task:
@@ -198,7 +198,7 @@ class Execution:
             tool, caller = accepted.tool, accepted.call.principal.key
             async with self._slots.lease(tool.server, caller, tool) as lease:
                 raw = await self._runner.run(accepted, ReleasingChannel(channel, lease))
-                if tool.untrusted is not None:  # it ends long after its call was answered
+                if tool.untrusted is not None:  # before the task has a result to be fetched
                     await self._taints.note(accepted.call, tool.untrusted)
                 return await self._clean(accepted, raw)
 

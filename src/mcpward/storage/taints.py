@@ -18,7 +18,7 @@ _MARK: Final = text(
 
 
 class TaintTable:
-    """Fits ``pipeline.conversation_taint.TaintStore``. A row survives the death of a process; a power cut may lose it."""
+    """Fits ``pipeline.conversation_taint.TaintStore``. A row survives the death of a process, not a power cut."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections

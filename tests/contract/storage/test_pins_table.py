@@ -1,10 +1,15 @@
 """Pins on SQLite and PostgreSQL: kept, followed by other workers, carried to another name, and not to be forged."""
 
+import zlib
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 from sqlalchemy import delete, update
 
 from mcpward.core.errors import Untrusted
+from mcpward.operations.pinned_offers import approve_pins, pending_pins
 from mcpward.storage.tables import PINS
 from mcpward.tools.pin import Pin
 
@@ -46,6 +51,16 @@ async def test_pins_go_along_with_a_servers_name_in_the_place_of_those_that_were
         ("store/tool/stock", "a"),
     ]
     assert await store.pins.list("shop") == []
+
+
+async def test_only_what_was_shown_is_approved_and_not_what_it_has_become_meanwhile(store, clock) -> None:
+    site: Any = SimpleNamespace(store=store)
+    entry = zlib.compress(b'{"name": "price"}')
+    await put(store, replace(pin("price", "a"), seen_entry=entry), replace(pin("stock", "a"), seen_entry=entry))
+    shown, _ = await pending_pins(site, "shop", [], pin=True)
+    await put(store, replace(pin("price", "b"), seen_entry=entry))
+    assert [one.name for one in await approve_pins(site, "shop", shown, clock)] == ["stock"]
+    assert {one.name: one.approved for one in await store.pins.list("shop")} == {"price": None, "stock": "a"}
 
 
 @pytest.mark.parametrize(
