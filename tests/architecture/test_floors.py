@@ -18,7 +18,7 @@ SDK_MAY_IMPORT = {"sdk", "core", "egress"}
 MAY_IMPORT_SDK = {"sdk", "tools", "operations", "app", "cli", "testing"}
 # Code that touches the world is in one package, so that one package is reviewed for it.
 ONLY_IN = {
-    "sqlalchemy": ("mcpward.storage", "mcpward.sdk.database.database", "mcpward.sdk.database.connection"),
+    "sqlalchemy": ("mcpward.storage", "mcpward.sdk.database"),
     "aiosqlite": ("mcpward.storage", "mcpward.sdk.database.database"),
     "sqlite3": ("mcpward.storage", "mcpward.sdk.database.database", "mcpward.sdk.database.connection"),
     "cryptography": ("mcpward.crypto",),

@@ -53,7 +53,7 @@ def test_every_corpus_names_its_source_and_licence(root: Path):
     folder = root / "tests" / "corpora"
     page = (folder / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([^`]+)` \|.*\| [^|]+ \| (?:Apache-2\.0|MIT)", page, re.MULTILINE)
-    assert sorted(rows) == sorted(str(path.relative_to(folder)) for path in folder.rglob("*.json"))
+    assert sorted(rows) == sorted(str(path.relative_to(folder)) for path in folder.rglob("*.json*"))
 
 
 @pytest.mark.parametrize(

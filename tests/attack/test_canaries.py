@@ -23,11 +23,15 @@ from mcpward.operations.site import open_site
 from support.canaries import Canary, canaries, leaks
 from support.raw import connect, parse, request, talk
 from support.ward import ACCEPT, VERSION, Ward, modern_request, serving
-from support.wire import until
+from support.wire import site, until
 
 CANARIES = canaries()
-#: The last hundred lie in the vault, all others in the environment.
-IN_VAULT = CANARIES[400:]
+#: The last hundred lie in the vault, the hundred before in files, half of these as names of variables say; all others
+#: in the environment.
+IN_ENVIRONMENT, IN_FILES, IN_VAULT = CANARIES[:300], CANARIES[300:400], CANARIES[400:]
+#: One more, which is the password in the URL of the counters in mcpward.toml.
+OF_COUNTERS = Canary("OF_COUNTERS", "canary-of-the-counters-3b7Yq0pX", ("canary-of-the-counters-3b7Yq0pX",))
+PLANTED = (*CANARIES, OF_COUNTERS)
 TESTS = Path(__file__).resolve().parent.parent
 
 TOOLS = '''
@@ -178,6 +182,23 @@ async def crash_secret(at: int) -> str:
     raise RuntimeError("cannot connect", SECRETS[at])
 
 
+@server.tool(read_only=True)
+async def tell_file(path: str) -> str:
+    """Give a file away: the site's own settings, or what is mounted."""
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+@server.tool(read_only=True)
+async def stream(at: int, ctx: Context) -> str:
+    """Give a secret away in many frames, at another place of each, and in a last one that is long."""
+    for step in range(3):
+        padding = "word " * (600 + 7 * step + at % 9)
+        await ctx.report_progress(step, 7, padding + SECRETS[at].reveal())
+        await ctx.warning(padding + SECRETS[at].reveal() + padding)
+    return 12 * padding + SECRETS[at].reveal() + 12 * padding
+
+
 @server.resource("demo://secrets", mime_type="text/plain")
 async def secrets_page() -> str:
     """All of them."""
@@ -195,26 +216,50 @@ async def fill_vault(folder: Path) -> None:
     with chdir(folder):
         settings = load(Path("mcpward.toml"), {})
     settings = settings.model_copy(update={"site": settings.site.model_copy(update={"data": folder / ".mcpward"})})
-    async with open_site(settings) as site:
-        await site.vault.set_all({("demo", one.name): Secret(one.value, one.name) for one in IN_VAULT})
+    async with open_site(settings) as opened:
+        await opened.vault.set_all({("demo", one.name): Secret(one.value, one.name) for one in IN_VAULT})
+
+
+#: No counters answer at that port, so that their URL is in what is said of it.
+COUNTERS_AWAY = f"""
+[log]
+level = "debug"
+[secrets]
+files = ["mounted"]
+[limits]
+auth_failures = "100000/minute"
+requests = "1000000/minute"
+counters = "redis://ward:{OF_COUNTERS.value}@127.0.0.1:9/0"
+on_store_failure = "local"
+"""
+
+
+def write_files(folder: Path) -> None:
+    for name in ("named", "mounted"):
+        (folder / name).mkdir()
+    for at, canary in enumerate(IN_FILES):
+        path = folder / "named" / canary.name if at % 2 == 0 else folder / "mounted" / canary.name.lower()
+        path.write_text(canary.value + "\n", newline="")
 
 
 @pytest.fixture(scope="module")
 def caged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
-    with cage(tmp_path_factory.mktemp("canaries") / "site") as site:
-        yield site
+    with cage(tmp_path_factory.mktemp("canaries") / "site") as ward:
+        yield ward
 
 
 @contextmanager
 def cage(folder: Path) -> Iterator[Ward]:
     """A site whose every tool gives secrets away, and whose log has all that it may."""
-    env = {canary.name: canary.value for canary in CANARIES[:400]} | {"PYTHONPATH": str(TESTS)}
-    with serving(folder, '[log]\nlevel = "debug"\n', start=False) as site:
+    env = {canary.name: canary.value for canary in IN_ENVIRONMENT} | {"PYTHONPATH": str(TESTS)}
+    env |= {f"{canary.name}_FILE": str(folder / "named" / canary.name) for canary in IN_FILES[::2]}
+    with serving(folder, COUNTERS_AWAY, start=False) as caged:
         (folder / "tools.py").write_text(TOOLS)
+        write_files(folder)
         asyncio.run(fill_vault(folder))
-        site.key = site.create_key(name="all", **{"class": "destructive"})
-        site.extra_env |= env
-        yield site.start()
+        caged.key = caged.create_key(name="all", **{"class": "destructive"})
+        caged.extra_env |= env
+        yield caged.start()
 
 
 class Caller:
@@ -254,7 +299,7 @@ class Caller:
         return self.ask("tools/call", tool, {"name": tool, "arguments": arguments})
 
 
-def searched(output: bytes, planted: tuple[Canary, ...] = CANARIES) -> set[str]:
+def searched(output: bytes, planted: tuple[Canary, ...] = PLANTED) -> set[str]:
     """Names of all canaries of which a trace stands in a great deal of output."""
     names, search = _search(planted)
     return {names[hit] for hit, _, _ in search.find_matches_as_indexes(output)}
@@ -298,6 +343,92 @@ def test_attack_85_no_notification_resource_or_prompt_gives_a_canary_away(caged:
             assert b"Say " in said
             assert not leaks(said, [canary])
         assert not searched(caller.ask("resources/read", "demo://secrets", {"uri": "demo://secrets"}))
+
+
+def test_attack_85_a_frame_that_is_sent_in_pieces_gives_no_canary_away(caged: Ward):
+    """What came is searched as it came, and as a client puts it together again."""
+    with Caller(caged) as caller:
+        for at in range(0, len(CANARIES), 97):
+            meta: dict[str, object] = {"progressToken": at, "io.modelcontextprotocol/logLevel": "debug"}
+            said = caller.ask("tools/call", "stream", {"name": "stream", "arguments": {"at": at}}, meta)
+            whole = parse(said)[0][0].body
+            assert whole.count(b"notifications/message") == 3
+            assert len(said) > len(whole)  # the sizes of the pieces are between them
+            assert whole.count(b"[redacted]") >= 7
+            assert not leaks(said + whole, [CANARIES[at]])
+
+
+def test_attack_85_no_file_that_holds_a_canary_is_given_away(caged: Ward):
+    """The site's own settings, and the mounted files: whole, and one after the other."""
+    with Caller(caged) as caller:
+        said = caller.call("tell_file", path="mcpward.toml")
+        assert b"redis://ward:[redacted]@127.0.0.1:9/0" in said
+        assert not searched(said)
+        for at, canary in enumerate(IN_FILES):
+            path = f"named/{canary.name}" if at % 2 == 0 else f"mounted/{canary.name.lower()}"
+            assert not searched(caller.call("tell_file", path=path)), canary.name
+
+
+def test_attack_85_no_file_that_connect_writes_holds_a_canary(caged: Ward):
+    """A client's file has the server's URL and its key, whatever else the environment holds."""
+    home = caged.folder / "home"
+    home.mkdir()
+    before = caged.extra_env
+    caged.extra_env = before | {"HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config"), "MCPWARD_KEY": caged.key}
+    try:
+        for client in CLIENTS:
+            done = caged.cli("connect", client, "--scope", "user", "--write", "--yes", check=False)
+            if done.returncode == 2:  # it has one file only
+                done = caged.cli("connect", client, "--write", "--yes")
+            assert not searched((done.stdout + done.stderr).encode()), client
+    finally:
+        caged.extra_env = before
+    files = [path for path in home.rglob("*") if path.is_file()]
+    assert len(files) >= len(CLIENTS)
+    for path in files:
+        assert not searched(path.read_bytes()), path
+
+
+#: Those whose configuration is a file that mcpward writes.
+CLIENTS = ("cursor", "vscode", "codex", "gemini-cli", "opencode", "windsurf", "zed", "goose")
+#: A secret at every place of mcpward.toml that takes a text in which one could stand, rightly or by mistake.
+AT_ITS_PLACE = {
+    "site.public_url": "https://user:{}@mcp.example.com",
+    "store.url": "postgresql://ward:{}@127.0.0.1/ward",
+    "limits.counters": "redis://ward:{}@127.0.0.1:9/0",
+    "limits.namespace": "{}",
+    "egress.allow": ["{}"],
+    "secrets.manager.token": "{}",
+    "secrets.manager.url": "https://ward:{}@vault.example",
+    "issuers.main.metadata": "https://ward:{}@id.example.com/.well-known/openid-configuration",
+    "issuers.main.client_secret": "{}",
+    "servers.demo.mode": "{}",
+    "servers.demo.oauth.metadata": "https://id.example.com/.well-known/openid-configuration?key={}",
+    "servers.demo.limits.read": "{}",
+}
+
+
+@pytest.mark.parametrize("where", ["file", "environment"])
+@pytest.mark.parametrize("key", AT_ITS_PLACE)
+def test_attack_85_a_secret_in_the_settings_stands_in_no_message_about_them(tmp_path: Path, key: str, where: str):
+    """Where it is one, and where it is a mistake: what checks, shows or serves the settings does not show it."""
+    said, canary = AT_ITS_PLACE[key], OF_COUNTERS.value
+    value = said.format(canary) if isinstance(said, str) else [one.format(canary) for one in said]
+    variable = f"MCPWARD_{key.upper().replace('.', '__')}"
+    settings = {key: value} if where == "file" else {}
+    env = {variable: value[0] if isinstance(value, list) else value} if where == "environment" else {}
+    with site(tmp_path / "site", settings, servers=("demo",), env=env, start=False) as ward:
+        output = ""
+        for words in (("check",), ("check", "--json"), ("show",), ("show", "--json")):
+            done = ward.cli("config", *words, check=False)
+            output += done.stdout + done.stderr
+        assert key.rpartition(".")[2] in output.lower()
+        if ward.cli("config", "check", check=False).returncode == 0:
+            ward.start()
+            ward.stop()
+        else:
+            ward.launch().wait(30)
+        assert not searched((output + ward.log()).encode())
 
 
 def test_attack_85_a_canary_that_a_caller_sends_is_kept_nowhere(caged: Ward):

@@ -58,7 +58,7 @@ async def test_the_log_under_the_error_id_has_what_the_page_shows(tools, postgre
         failed = await shop.call("products", name="canary")
     shown = found(r"```\n(tools\.py:21.*?)```", PAGE, re.DOTALL)[1].splitlines()
     assert re.match(rf"\S*{re.escape(shown[0])}\n", failed.detail), failed.detail
-    assert failed.detail.splitlines()[-3:] == shown[-3:]
+    assert failed.detail.splitlines()[-4:] == shown[-4:]
     assert "canary" not in failed.detail
     assert "nmae" not in failed.text
 

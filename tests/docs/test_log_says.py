@@ -19,6 +19,7 @@ KEPT = {
     ("authoring.md", "The record says which names were dropped"): "tests/wire/test_arguments.py",
     ("authoring.md", "The record says what is missing"): "tests/wire/test_bound_arguments.py",
     ("authoring.md", "and the record show the value, marked"): "tests/wire/test_bound_arguments.py",
+    ("authoring.md", "with a line in the log that has numbers and no values"): "tests/wire/test_bound_arguments.py",
     ("authoring.md", "The record says `operator:ACCOUNT` in place of an address"): "tests/wire/test_call.py",
     ("authoring.md", "second or longer, the log names it with its line"): "tests/wire/test_authors_mistakes.py",
     ("authoring.md", "is a warning in the log at each start"): "tests/wire/test_authors_mistakes.py",
@@ -57,6 +58,9 @@ KEPT = {
     ("reasons.md", "Find the id in the log, and the call with"): "tests/wire/test_failed_tools.py",
     ("secrets.md", "The log says so once, with"): "tests/wire/test_env.py",
     ("secrets.md", "its last value holds, and the log says so"): "tests/wire/test_env.py",
+    ("secrets.md", "the log has one line when it begins"): "tests/wire/test_secret_manager.py",
+    ("secrets.md", "log names the secret and the reason"): "tests/wire/test_secret_manager.py",
+    ("secrets.md", "The log names the servers and the status"): "tests/wire/test_secret_manager.py",
     ("audit.md", "and the log says that it is"): "tests/unit/cli/test_acts.py",
     ("secrets.md", "Under that id the log has the host and the reason"): "tests/attack/test_tool_http.py",
 }

@@ -127,7 +127,37 @@ MISTAKES: tuple[tuple[str, str, str], ...] = (
         '@server.tool(guards=DateRange("a", "b", max_days=3))\ndef f(a: date, b: date) -> str:\n    """D."""\n    return ""\n',
     ),
     (
-        "a function as a guard",
+        "a guard of a value in guards",
+        PREAMBLE,
+        '@server.tool(guards=[Email()])\ndef f(a: str) -> str:\n    """D."""\n    return ""\n',
+    ),
+    (
+        "a guard on another type",
+        PREAMBLE,
+        '@server.tool\ndef f(a: Annotated[int, Email()]) -> str:\n    """D."""\n    return ""\n',
+    ),
+    (
+        "a path as a text",
+        PREAMBLE,
+        '@server.tool\ndef f(a: Annotated[str, SafePath("/")]) -> str:\n    """D."""\n    return ""\n',
+    ),
+    (
+        "a file without its folder",
+        PREAMBLE,
+        '@server.tool\ndef f(a: SafeFile) -> str:\n    """D."""\n    return ""\n',
+    ),
+    (
+        "a URL as a text",
+        PREAMBLE,
+        '@server.tool\ndef f(a: Annotated[str, HttpUrl(["example.com"])]) -> str:\n    """D."""\n    return ""\n',
+    ),
+    (
+        "a pattern with lookahead in a guard",
+        PREAMBLE,
+        '@server.tool\ndef f(a: Annotated[str, Pattern("(?=x)")]) -> str:\n    """D."""\n    return ""\n',
+    ),
+    (
+        "a rule over no parameter",
         PREAMBLE,
         '@server.tool(guards=[lambda x: None])\ndef f(a: date, b: date) -> str:\n    """D."""\n    return ""\n',
     ),
@@ -407,6 +437,21 @@ MISTAKES: tuple[tuple[str, str, str], ...] = (
         'db = Database("sqlite:///x.db")\n@server.tool\nasync def f(name: str) -> str:\n    """D."""\n    return str(await db.query(f"SELECT * FROM x WHERE name = \'{name}\'"))\n',
     ),
     (
+        "SQL from an argument",
+        PREAMBLE,
+        'db = Database("sqlite:///x.db")\n@server.tool\nasync def f(query: str) -> str:\n    """D."""\n    return str(await db.query(query))\n',
+    ),
+    (
+        "SQL that the file builds",
+        PREAMBLE,
+        'db = Database("sqlite:///x.db")\nALL = "SELECT * FROM x"\nSORTED = ALL + " ORDER BY y"\n@server.tool\nasync def f() -> str:\n    """D."""\n    return str(await db.query(SORTED))\n',
+    ),
+    (
+        "row security without PostgreSQL",
+        PREAMBLE,
+        'db = Database("sqlite:///x.db", session={"app.user": "caller.subject"})\n',
+    ),
+    (
         "a query without await",
         PREAMBLE,
         'db = Database("sqlite:///x.db")\n@server.tool\nasync def f(name: str) -> list[dict[str, Any]]:\n    """D."""\n    return db.query("SELECT 1")\n',
@@ -481,6 +526,46 @@ MISTAKES: tuple[tuple[str, str, str], ...] = (
         "structured without annotation",
         PREAMBLE,
         '@server.tool(structured=True)\ndef f(n: int):\n    """D."""\n    return ""\n',
+    ),
+    (
+        "FromCaller with a path that there is none of",
+        PREAMBLE,
+        '@server.tool\ndef f(user: Annotated[str, FromCaller("email")]) -> str:\n    """D."""\n    return user\n',
+    ),
+    (
+        "FromCaller with a default",
+        PREAMBLE,
+        '@server.tool\ndef f(user: Annotated[str, FromCaller("subject")] = "") -> str:\n    """D."""\n    return user\n',
+    ),
+    (
+        "FromCaller as a default",
+        PREAMBLE,
+        '@server.tool\ndef f(user: str = FromCaller("subject")) -> str:\n    """D."""\n    return user\n',
+    ),
+    (
+        "FromCaller within another type",
+        PREAMBLE,
+        '@server.tool\ndef f(user: Annotated[str, FromCaller("subject")] | None) -> str:\n    """D."""\n    return user\n',
+    ),
+    (
+        "FromCaller for a type that no tag has",
+        PREAMBLE,
+        '@server.tool\ndef f(n: Annotated[float, FromCaller("tags.n")]) -> float:\n    """D."""\n    return n\n',
+    ),
+    (
+        "FromCaller in a prompt",
+        PREAMBLE,
+        '@server.prompt\ndef f(user: Annotated[str, FromCaller("subject")]) -> str:\n    """D."""\n    return user\n',
+    ),
+    (
+        "Owned over a text",
+        PREAMBLE,
+        '@server.tool(guards=[Owned(by="user_id")])\ndef f() -> str:\n    """D."""\n    return ""\n',
+    ),
+    (
+        "Owned by a member that the rows do not have",
+        PREAMBLE,
+        'class Order(BaseModel):\n    user: str\n@server.tool(guards=[Owned(by="usr")])\ndef f() -> list[Order]:\n    """D."""\n    return []\n',
     ),
     (
         "unknown_arguments as another word",

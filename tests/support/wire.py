@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 
 import httpx2
 
+from mcpward.config.explain import toml_text
 from mcpward.config.load import load
 from mcpward.core.clock import SystemClock
 from mcpward.core.reasons import WIRE, Reason
@@ -54,7 +55,7 @@ def toml_of(settings: Given) -> str:
     return "".join(
         toml_of({f"{key}.{name}": each for name, each in value.items()})
         if isinstance(value, Mapping)
-        else f"{key} = {json.dumps(value)}\n"
+        else f"{key} = {toml_text(value)}\n"
         for key, value in settings.items()
         if value is not None
     )

@@ -25,6 +25,9 @@ from msgspec import Struct
 from mcpward.config.explain import explain_all
 from mcpward.config.schema_paths import general
 from support.certificate import certificate
+from support.kv import TOKEN as KV_TOKEN
+from support.kv import kv
+from support.outside import certificate_for
 from support.ports import free_port
 from support.ward import ACCEPT, Ward, modern_request, text_of
 from support.wire import aged_key, exchange, metrics, notes, reason_of, rows, site, until, write_site
@@ -649,6 +652,11 @@ def ask_unknown_arguments(ward):
     return asked_with_more(ward, "toolCallId", "more")
 
 
+@flips("servers.bench.bounds", "off", "arguments-invalid", "")
+def ask_bounds(ward):
+    return reason_of(ward.call("echo", {"text": "a" * 10_001}))
+
+
 @flips("servers.bench.tools.echo.unknown_arguments", "drop", ["", "arguments-invalid"], ["", ""])
 def ask_tool_unknown_arguments(ward):
     return asked_with_more(ward, "toolCallId", "more")
@@ -665,6 +673,16 @@ def ask_tool_fixed(ward):
 
 
 BEGAN, IN_TURN = ["began", "began", "ended", "ended"], ["began", "ended", "began", "ended"]
+BRIEF = [{"guard": "length", "parameter": "text", "max": 3}]
+
+
+@flips("servers.bench.tools.echo.guards", BRIEF, ["", "", None], ["", "argument-dangerous", 3])
+def ask_tool_guards(ward):
+    listed = {tool["name"]: tool for tool in ward.modern("tools/list").json()["result"]["tools"]}
+    most = listed["echo"]["inputSchema"]["properties"]["text"].get("maxLength")
+    return [*(reason_of(echo(ward, text)) for text in ("abc", "abcd")), most]
+
+
 GPU = {"servers.bench.tools.work.pools": ["gpu"]}
 
 
@@ -972,6 +990,9 @@ def test_limits_are_set_from_the_environment_with_tables(tmp_path):
     "given,told",
     [
         ({"servers.bench.tools.ehco.concurrency": 1}, "did you mean echo?"),
+        ({"servers.bench.tools.echo.guards": [BRIEF[0] | {"parameter": "txt"}]}, "did you mean text?"),
+        ({"servers.bench.tools.echo.guards": [BRIEF[0] | {"maximum": 3}]}, "did you mean max?"),
+        ({"servers.bench.tools.echo.guards": [BRIEF[0] | {"guard": "lenght"}]}, "did you mean length?"),
         ({"servers.bench.tools.echo.pools": ["gpu"]}, "write [pools.gpu] with concurrency = 5"),
         ({"servers.bench.tools.echo.budgets.stripe": 1}, 'write [budgets.stripe] with rate = "…"'),
         ({"budgets.stripe.rate": ONCE}, "no tool draws on it"),
@@ -1027,6 +1048,77 @@ def test_settings_say_where_a_secret_comes_from_and_what_a_missing_one_does(tmp_
             write_site(ward, given)
             checked = ward.cli("config", "check", "--load", check=False)
             assert (checked.returncode, "bench: tool leak asks for TOKEN, which" in checked.stderr) == wanted
+
+
+MANAGER = "secrets.manager."
+
+
+@pytest.fixture(scope="module")
+def managers(tmp_path_factory):
+    """Three engines: one with an entry at every place that the settings can name, one with TLS, and a slow one."""
+    folder = tmp_path_factory.mktemp("managers")
+    tls, _ = certificate_for("127.0.0.1", folder)
+    with kv() as plain, kv(tls) as encrypted, kv() as slow:
+        plain.put("mcpward/bench", OF_PATH="a-value-of-no-interest")
+        plain.put("other/bench", OF_OTHER_PATH="a-value-of-no-interest")
+        plain.put("mcpward/bench", "kv", OF_MOUNT="a-value-of-no-interest")
+        plain.put("mcpward/bench", "secret", "team", OF_NAMESPACE="a-value-of-no-interest")
+        for engine in (encrypted, slow):
+            engine.put("mcpward/bench", OF_PATH="a-value-of-no-interest")
+        slow.delay_s = 1.0
+        urls = {"PLAIN": plain.url, "TLS": encrypted.url, "SLOW": slow.url, "CA": str(folder / "outside.pem")}
+        yield urls
+
+
+@flipped_here(*(MANAGER + name for name in ("url", "mount", "path", "token", "namespace", "ca_file", "timeout_s")))
+@pytest.mark.parametrize(
+    "key,value,given,before,after",
+    [
+        ("url", "PLAIN", {"url": None, "token": None}, [], ["OF_PATH"]),
+        ("mount", "kv", {}, ["OF_PATH"], ["OF_MOUNT"]),
+        ("path", "other/{server}", {}, ["OF_PATH"], ["OF_OTHER_PATH"]),
+        ("token", "env:OTHER_TOKEN", {}, ["OF_PATH"], []),
+        ("namespace", "team", {}, ["OF_PATH"], ["OF_NAMESPACE"]),
+        ("ca_file", "CA", {"url": "TLS"}, [], ["OF_PATH"]),
+        ("timeout_s", 0.2, {"url": "SLOW"}, ["OF_PATH"], []),
+    ],
+)
+def test_settings_say_where_the_secret_manager_keeps_secrets(tmp_path, managers, key, value, given, before, after):
+    def names(settings: dict[str, Any]) -> list[str]:
+        placed = {MANAGER + name: managers.get(one, one) for name, one in settings.items()}  # None is left out
+        write_site(ward, {"egress.allow": ["127.0.0.0/8"]} | placed)
+        listed = ward.cli("secret", "list", "--json", check=False).stdout
+        return [one["name"] for one in json.loads(listed or "[]")]
+
+    usual = {"url": "PLAIN", "token": "env:VAULT_TOKEN"} | given
+    with site(tmp_path, env={"VAULT_TOKEN": KV_TOKEN, "OTHER_TOKEN": "wrong"}, start=False) as ward:
+        ward.cli("secret", "set", "TOKEN", input="value-of-no-interest")
+        ward.cli("secret", "remove", "TOKEN")
+        assert names(usual) == before
+        assert (
+            names({"token": "env:VAULT_TOKEN"} | {name: one for name, one in usual.items() if one} | {key: value})
+            == after
+        )
+
+
+@flipped_here(MANAGER + "refresh_s", MANAGER + "keep_s")
+def test_the_secret_manager_is_read_as_often_and_its_values_are_kept_as_long_as_the_settings_say(tmp_path):
+    def has_token(ward: Ward) -> bool:
+        return not ward.call("leak").json()["result"].get("isError", False)
+
+    with kv() as engine, ExitStack() as stack:
+        usual = {"egress.allow": ["127.0.0.0/8"], MANAGER + "url": engine.url, MANAGER + "token": "env:VAULT_TOKEN"}
+        often = {MANAGER + "refresh_s": 1.0}
+        seldom, oft, short = (
+            stack.enter_context(site(tmp_path / name, usual | more, env={"VAULT_TOKEN": KV_TOKEN, "TOKEN": ""}))
+            for name, more in (("seldom", {}), ("often", often), ("short", often | {MANAGER + "keep_s": 1.0}))
+        )
+        engine.put("mcpward/bench", TOKEN="canary-of-the-manager-4f70")
+        until(lambda: has_token(oft) and has_token(short), 10.0)
+        assert not has_token(seldom)
+        engine.stop()
+        until(lambda: not has_token(short), 10.0)
+        assert has_token(oft)
 
 
 @flipped_here("site.tls_cert", "site.tls_key")

@@ -17,6 +17,7 @@ import structlog
 
 from mcpward.app.connections import METRICS_CONNECTIONS, show_connections
 from mcpward.app.counters import Counters, open_counters
+from mcpward.app.followed_manager import follow_manager
 from mcpward.app.followed_secrets import follow_secrets
 from mcpward.app.hosts import allowed_hosts, own_origins, spellings
 from mcpward.app.http_policies import open_tool_http
@@ -58,6 +59,7 @@ from mcpward.operations.descriptions import tell_descriptions
 from mcpward.operations.known_secrets import Secrets
 from mcpward.operations.operator_call import ASKING as CALL_ASKING
 from mcpward.operations.pinned_offers import pin_offers
+from mcpward.operations.secret_manager import open_manager
 from mcpward.operations.site import Site, open_site
 from mcpward.operations.sources import authors_of, load_sources, source_names
 from mcpward.operations.tool_sources import tool_sources_of
@@ -125,6 +127,7 @@ class Worker:
         self.renewal: Callable[[], None] | None = None
         self._messaging: WorkerMessaging
         self._wiring: Wiring
+        self._manager: tuple[Probe, ...] = ()
         self._metrics_door: Acceptor | None = None
         self._loop: asyncio.AbstractEventLoop
         self._at_once: asyncio.Event
@@ -169,9 +172,8 @@ class Worker:
             vault = await self._open_vault(site)
             shown = client_secrets(settings, vault)
             secrets = await self._secrets(site, vault, shown, redaction)
-            registries = await self._sources(site, vault)
-            self.longest_s = _longest(settings, registries)
             metrics = Metrics()
+            registries = await self._load(stack, site, vault, metrics)
             traffic = self._traffic(site, metrics, secrets)
             guarded = await stack.enter_async_context(open_oauth(settings, self.bound, shown, clock))
             exchanges = self._exchanges(stack, guarded)
@@ -218,16 +220,24 @@ class Worker:
             _spare_collector()
             yield
 
-    async def _sources(self, site: Site, vault: ByServer) -> dict[str, Registry]:
-        """Load what the servers offer, and hold back what is not approved."""
-        registries = tool_sources_of(self.settings, load_sources(self.settings, vault))
+    async def _load(self, stack: AsyncExitStack, site: Site, vault: ByServer, metrics: Metrics) -> dict[str, Registry]:
+        """Run the sources, with the secrets of the vault and of an external manager in reach.
+
+        What is not approved is held back.
+        """
+        settings = self.settings
+        manager = await stack.enter_async_context(open_manager(settings, self.clock))
+        managed = {} if manager is None else manager.present
+        registries = tool_sources_of(settings, load_sources(settings, vault, managed))
+        self._manager = await stack.enter_async_context(follow_manager(manager, metrics))
+        self.longest_s = _longest(settings, registries)
         self._tell_remarks(registries)
-        await pin_offers(site, self.settings, registries, self.clock)
+        await pin_offers(site, settings, registries, self.clock)
         return registries
 
     def _tell_remarks(self, registries: Mapping[str, Registry]) -> None:
         if self.remarks and self.settings.site.workers == 1:  # else it was reported when the sources were tried
-            tell_names(registries)
+            tell_names(self.settings, registries)
             tell_descriptions(self.settings, registries)
         env.tell_trimmed(quiet=True)
 
@@ -321,6 +331,7 @@ class Worker:
             Probe("record", lambda: traffic.writer.is_recording, needed=not traffic.writer.continues),
             Probe("lifespan", lambda: runner.lifespans.all_run),
             *counters.probes,
+            *self._manager,
         ]
 
     def _front(self, metrics: Metrics, pipeline: Pipeline, health: Health, guarded: OAuthParts) -> Listener:

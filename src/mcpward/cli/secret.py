@@ -12,7 +12,7 @@ from msgspec import to_builtins
 from mcpward.cli import ui
 from mcpward.cli.help import examples
 from mcpward.cli.secret_input import GraceOption, read_secret, read_span
-from mcpward.cli.secret_view import HEADER, row_of, shape_of
+from mcpward.cli.secret_view import HEADER, managed_rows, managed_shapes, row_of, shape_of
 from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, ServerOption, chosen_server, in_site, settings_of
 from mcpward.core.secret import Secret, value_of
 
@@ -96,17 +96,27 @@ def set_secret(
 @app.command("list")
 @examples("mcpward secret list --server orders")
 def list_secrets(server: ServerOption = None, config: ConfigOption = None, json: JsonOption = False) -> None:
-    """List a server's secrets with their versions, hosts and last use, never a value. Exit code 1 if there are none."""
+    """List a server's secrets with their versions, hosts and last use, never a value. Those of an external secret
+    manager come last. Exit code 1 if there are none.
+    """
+    from mcpward.core.managed_secrets import ManagedSecrets
+    from mcpward.operations.secret_manager import read_manager
     from mcpward.operations.secrets import list_secrets as listed
+    from mcpward.operations.site import has_data
 
     settings = settings_of(config)
     chosen = chosen_server(settings, server)
-    found = in_site(settings, lambda site: listed(site, chosen), must_exist=True)
+    managed = asyncio.run(read_manager(settings, CLOCK))
+    held = managed.get(chosen, ManagedSecrets())
+    has_vault = not managed or has_data(settings)  # a manager can be all that there is
+    found = in_site(settings, lambda site: listed(site, chosen), must_exist=True) if has_vault else ()
+    kept = [one.name for one in found]
     if json:
-        ui.answer_json([shape_of(one) for one in found])
-    elif found:
-        ui.table(HEADER, [row_of(one, CLOCK.now()) for one in found])
-    if not found:
+        ui.answer_json([*map(shape_of, found), *managed_shapes(chosen, held, kept)])
+    rows = [*(row_of(one, CLOCK.now()) for one in found), *managed_rows(held, kept)]
+    if rows and not json:
+        ui.table(HEADER, rows)
+    if not rows:
         raise ui.CommandEnded(ui.Exit.NO, f"{chosen} has no secrets", "save one: mcpward secret set NAME")
 
 

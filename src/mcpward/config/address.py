@@ -151,19 +151,36 @@ def parse_metadata_url(text: str) -> str:
     Raises:
         ValueError: it is no http(s) URL, has a user, a query or a fragment, or is none of the two well-known documents.
     """
-    url = text.strip()
-    parts = urlsplit(url)
-    _ = parts.port
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not url.isascii() or not url.isprintable():
-        raise ValueError("write an absolute URL, such as https://id.example.com/.well-known/openid-configuration")
-    if "@" in parts.netloc or "?" in url or "#" in url or "\\" in url or " " in url:
-        raise ValueError("the URL may not have a user, a query or a fragment")
-    parse_host(f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname)
-    if not _WELL_KNOWN.fullmatch(parts.path):
+    url = _called_url(text, "https://id.example.com/.well-known/openid-configuration")
+    if not _WELL_KNOWN.fullmatch(urlsplit(url).path):
         raise ValueError(
             "write the URL of the metadata itself: it has /.well-known/oauth-authorization-server or "
             "/.well-known/openid-configuration in its path"
         )
+    return url
+
+
+def parse_service_url(text: str) -> str:
+    """Read the URL of a service that mcpward calls below it; returns it without a trailing slash.
+
+    Raises:
+        ValueError: it is no http(s) URL, or has a user, a query, a fragment or a path that is not plain.
+    """
+    url = _called_url(text, "https://vault.example.com:8200").rstrip("/")
+    if not _PATH.fullmatch(urlsplit(url).path):
+        raise ValueError("the path of the URL has plain segments, such as /vault, and no empty ones, . or ..")
+    return url
+
+
+def _called_url(text: str, example: str) -> str:
+    url = text.strip()
+    parts = urlsplit(url)
+    _ = parts.port
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not url.isascii() or not url.isprintable():
+        raise ValueError(f"write an absolute URL, such as {example}")
+    if "@" in parts.netloc or "?" in url or "#" in url or "\\" in url or " " in url:
+        raise ValueError("the URL may not have a user, a query or a fragment")
+    parse_host(f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname)
     return url
 
 

@@ -25,6 +25,7 @@ from mcpward.config.quota import parse_quota, quota_text
 from mcpward.config.rate import parse_rate, rate_text
 from mcpward.config.size import parse_size, size_text
 from mcpward.config.span import parse_span, span_text
+from mcpward.config.tool_guards import read_tool_guards
 from mcpward.core.origin_name import RULE, is_origin
 from mcpward.core.values import Quota, QuotaLimit, Rate, RateLimit
 
@@ -364,5 +365,6 @@ KINDS: Final[Mapping[object, str]] = {
     _claim: "name of a claim",
     _names: "list of names",
     _scope_names: "list of scopes",
+    read_tool_guards: "list of tables",
     _modes: '"api-key", "oauth", "unlisted", "public", or ["oauth", "api-key"]',
 }

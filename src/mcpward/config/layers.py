@@ -8,7 +8,17 @@ from typing import Any, Final
 
 from mcpward.config.key_places import KeyPlaces, Keys, Origin
 
-_PATHS: Final = frozenset({("site", "data"), ("site", "tls_cert"), ("site", "tls_key"), ("store", "mark")})
+_PATHS: Final = frozenset(
+    {
+        ("site", "data"),
+        ("site", "tls_cert"),
+        ("site", "tls_key"),
+        ("store", "mark"),
+        ("secrets", "manager", "ca_file"),
+    }
+)
+_TOKEN: Final = ("secrets", "manager", "token")
+_FILE: Final = "file:"
 _SQLITE: Final = "sqlite:///"
 DATA: Final = "<data>"  # in store.url: the data folder of the site
 
@@ -66,6 +76,8 @@ def anchor(path: Keys, value: Any, folder: Path) -> Any:
     is_source = len(path) == 3 and path[0] == "servers" and path[2] == "source"
     if path in _PATHS or (is_source and (value.endswith(".py") or ".py:" in value or "/" in value)):
         return str(folder / _at_home(value))
+    if path == _TOKEN and value.startswith(_FILE) and value != _FILE:
+        return f"{_FILE}{folder / _at_home(value.removeprefix(_FILE))}"
     if path == ("store", "url") and value.startswith(_SQLITE):
         place = value.removeprefix(_SQLITE)
         return value if not place or place.startswith(("/", DATA)) else f"{_SQLITE}{folder / place}"

@@ -34,6 +34,7 @@ from mcpward.config.names import (
 )
 from mcpward.config.output import ToolOutput
 from mcpward.config.section import Section, key
+from mcpward.config.tool_guards import ToolGuards
 from mcpward.core.values import Budget, Enforcement, Pool
 
 BudgetName = Annotated[str, AfterValidator(check_budget_name)]
@@ -164,6 +165,12 @@ class ToolSettings(Section):
         "has a person agree to each call: `true`, or the question, in which `{name}` stands for an argument; replaces "
         "its author's question",
         '"Delete {path}?"',
+    )
+    guards: ToolGuards = key(
+        (),
+        "checks of its arguments, each a table with the name of its guard and its options; added to its author's "
+        "([guards.md](guards.md))",
+        '[{ guard = "date-range", start = "from_date", end = "to_date", max_days = 90 }]',
     )
     output: ToolOutput = Field(ToolOutput(), description="what must never leave in its results")
 

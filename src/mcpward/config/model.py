@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, field_validator
 
 from mcpward.config.address import Address, parse_address
+from mcpward.config.external_secrets import ExternalSecrets
 from mcpward.config.fields import (
     AgeOrNone,
     AllowedHosts,
@@ -247,6 +248,7 @@ class SecretSources(Section):
         "serve. One that is asked for at import always refuses",
         '"refuse"',
     )
+    manager: ExternalSecrets = Field(ExternalSecrets(), description="an external secret manager")
 
 
 class Server(Section):
@@ -274,6 +276,13 @@ class Server(Section):
         "`drop-client` drops those that n8n adds to every call (toolCallId, sessionId, action, chatInput) and refuses "
         "the call for any other; the record names what was dropped",
         '"drop"',
+    )
+    bounds: Literal["strict", "defaults", "off"] = key(
+        "defaults",
+        "what happens to arguments whose schema has no bound: `defaults` bounds them (10,000 characters, 1,000 items "
+        "or members, integers of 64 bits), publishes that and warns at the start; `strict` refuses to start; `off` "
+        "leaves them to the bounds of a message",
+        '"strict"',
     )
     secret_files: FoldersOrNone = key(
         None,

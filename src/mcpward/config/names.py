@@ -76,6 +76,26 @@ def check_secret_name(name: str) -> str:
     return name
 
 
+_MANAGER_PATH: Final = re.compile(r"(?!.*(?:^|/)\.{1,2}(?:/|$))[A-Za-z0-9_.~-]+(?:/[A-Za-z0-9_.~-]+)*", re.ASCII)
+_MANAGER_TOKEN: Final = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]{0,99}|file:\S(?:.*\S)?)?")
+
+
+def check_manager_path(path: str) -> str:
+    """Return the path of a mount, an entry or a namespace back. Raises ``ValueError`` for one that could be read as
+    another, as with ``..``.
+    """
+    if not _MANAGER_PATH.fullmatch(path):
+        raise ValueError("write parts of A-Z a-z 0-9 _ . ~ - with a slash between them, without . and .. as a part")
+    return path
+
+
+def check_manager_token(place: str) -> str:
+    """Return the place of a token back. Raises ``ValueError``, which does not quote it: it may be the token itself."""
+    if not _MANAGER_TOKEN.fullmatch(place) or not place.isprintable():
+        raise ValueError("write the place of the token, not the token: env:NAME, or file:/path")
+    return place
+
+
 _TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}", re.ASCII)
 
 

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
+from mcpward.config.callable_urls import uncallable
 from mcpward.config.endpoint import endpoints
 from mcpward.config.model import Server, Settings
 from mcpward.config.names import nearest
@@ -181,22 +181,10 @@ def permissions_of_a_provider(settings: Settings) -> Iterator[Violation]:
 
 def callable_provider(settings: Settings) -> Iterator[Violation]:
     """Plain http and addresses that are not public are for networks that the operator named."""
-    allow = settings.egress.allow
     urls = [(f"issuers.{name}.metadata", issuer.metadata) for name, issuer in settings.issuers.items()]
     urls += [(f"servers.{name}.oauth.metadata", one.oauth.metadata or "") for name, one in with_tokens(settings)]
     for key, url in urls:
-        parts = urlsplit(url)
-        try:
-            address = ip_address(parts.hostname or "")
-        except ValueError:
-            address = None
-        is_allowed = address is not None and any(address in network for network in allow)
-        if address is not None and not address.is_global and not is_allowed:
-            what = f"{key}: {address} is not a public address, and egress.allow does not have its network"
-            yield Violation((key, "egress.allow"), what, f'set [egress] allow = ["{address}/{address.max_prefixlen}"]')
-        elif parts.scheme == "http" and not (is_allowed if address is not None else allow):
-            what = f"{key}: http is only for networks in egress.allow"
-            yield Violation((key, "egress.allow"), what, "use https, or name the provider's network in [egress] allow")
+        yield from uncallable(settings, key, url)
 
 
 OAUTH_RULES: Final[tuple[Rule, ...]] = (

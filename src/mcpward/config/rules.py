@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from mcpward.config.address import is_loopback
 from mcpward.config.endpoint import default_server, origin_of, served_paths
 from mcpward.config.limit_rules import LIMIT_RULES
+from mcpward.config.manager_rules import MANAGER_RULES
 from mcpward.config.model import Settings
 from mcpward.config.names import nearest
 from mcpward.config.oauth_rules import OAUTH_RULES
@@ -202,6 +203,7 @@ RULES: Final[tuple[Rule, ...]] = (
     one_server_per_url,
     database,
     proxied_url,
+    *MANAGER_RULES,
     *OAUTH_RULES,
     *LIMIT_RULES,
     *OUTPUT_RULES,

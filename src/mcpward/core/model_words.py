@@ -6,6 +6,10 @@ pydantic's own sentences change with its releases, and speak of input and parsin
 from collections.abc import Mapping
 from typing import Any, Final
 
+BREAKS_SCHEMA: Final = "mcpward_schema"
+"""The type of the error of a guard whose rule is in the published schema. Its context has the ``rule``."""
+IS_DANGEROUS: Final = "mcpward_guard"
+"""The type of the error of any other guard."""
 _BOOL, _INTEGER, _NUMBER, _LIST = (
     "must be true or false",
     "must be a whole number",

@@ -42,6 +42,7 @@ class _Held(Struct, eq=False, weakref=True):
     is_http_only: bool
     former: tuple[str, ...] = ()
     is_used: bool = False
+    problem: str = ""
 
     def __repr__(self) -> str:
         return f"_Held({_MASK})"

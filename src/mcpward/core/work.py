@@ -11,6 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from mcpward.core.client_channel import ClientChannel
+from mcpward.core.values import Principal
 
 
 def _nothing() -> None:
@@ -20,12 +21,14 @@ def _nothing() -> None:
 class Work(Struct, eq=False, gc=False):
     """One call's function, from its begin to its end: its caller sets ``back`` to None then.
 
-    So a copy of the call's context holds on to nothing of the call.
+    So a copy of the call's context holds on to nothing of the call but its ``principal``: work that an author leaves
+    running is still that caller's.
     """
 
     server: str
     caller: str
     channel: ClientChannel | None
+    principal: Principal | None = None
 
     def outlive(self) -> Callable[[], None]:
         """Keep the call's slots, although no caller waits any more, until the returned function is called, once.

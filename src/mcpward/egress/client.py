@@ -42,6 +42,7 @@ _IDLE_S: Final = 4.0
 _LARGE: Final = 32_768
 _FIELD: Final = re.compile(r"[\x21-\x7e]+(?: [\x21-\x7e]+)*")
 _Headers = list[tuple[bytes, bytes]]
+_NONE: Final[Mapping[str, str | Secret]] = {}
 T = TypeVar("T")
 
 
@@ -71,13 +72,23 @@ class Client:
         self._pools: dict[str, AsyncConnectionPool] = {}
         self._is_closed = False
 
-    async def get_json(self, url: str, *, max_bytes: int = 262_144, accept: str = "application/json") -> Fetched:
+    async def get_json(
+        self,
+        url: str,
+        *,
+        max_bytes: int = 262_144,
+        accept: str = "application/json",
+        headers: Mapping[str, str | Secret] = _NONE,
+    ) -> Fetched:
         """Fetch a JSON document. Any status but a redirect is an answer: look at it before the value.
+
+        ``headers`` are sent with it, once: no redirect takes them elsewhere.
 
         Raises :class:`EgressRefused` and :class:`EgressFailed`.
         """
-        headers = [(b"Accept", _field(accept))]
-        return await self._call("GET", parse(url), headers, None, partial(read, max_bytes=max_bytes))
+        fields = [(b"Accept", _field(accept))]
+        fields += [(name.encode("ascii"), _field(_plain(value))) for name, value in headers.items()]
+        return await self._call("GET", parse(url), fields, None, partial(read, max_bytes=max_bytes))
 
     async def post_form(
         self,

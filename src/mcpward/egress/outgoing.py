@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from mcpward.core.secret import Secret
 from mcpward.egress.failures import EgressRefused, Failure
+from mcpward.egress.host_list import HostList
 from mcpward.egress.url import Url
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -30,13 +31,17 @@ class Use(Struct, frozen=True):
 
 
 class OutgoingRequest(Struct, frozen=True):
-    """One request. ``headers`` are by lower-case name. It has no readable ``repr``: any part may hold a secret."""
+    """One request. ``headers`` are by lower-case name, ``hosts`` those that its URL and its redirects may have.
+
+    It has no readable ``repr``: any part may hold a secret.
+    """
 
     method: str
     url: Url
     headers: tuple[tuple[str, str], ...] = ()
     content: bytes | None = None
     uses: tuple[Use, ...] = ()
+    hosts: HostList | None = None
 
     def __repr__(self) -> str:
         return f"OutgoingRequest({self.method} {self.url.origin})"

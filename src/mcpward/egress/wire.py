@@ -7,6 +7,7 @@ about it. Only the socket is about the address.
 import ssl
 from collections.abc import Iterable
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 from httpcore2 import (
@@ -28,6 +29,17 @@ _MOST_ATTEMPTS: Final = 4
 def tls() -> ssl.SSLContext:
     """Return the process's one TLS context: the system's authorities, or ``SSL_CERT_FILE``; TLS 1.2 or newer."""
     context = default_ssl_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def tls_trusting(authorities: Path) -> ssl.SSLContext:
+    """Return a TLS context that trusts the authorities of a PEM file, and no others; TLS 1.2 or newer.
+
+    Raises:
+        OSError: the file cannot be read, or holds no certificate.
+    """
+    context = ssl.create_default_context(cafile=str(authorities))
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 

@@ -28,7 +28,7 @@ from mcpward.traffic.sink import NoRoom
 from mcpward.vault.store import Vault
 
 __all__ = [
-    "MARK_PURPOSE", "Accept", "Site", "database_of", "key_beside_data", "open_site", "release_reserve",
+    "MARK_PURPOSE", "Accept", "Site", "database_of", "has_data", "key_beside_data", "open_site", "release_reserve",
     "ring_for_restore", "ring_of", "unusable",
 ]  # fmt: skip
 
@@ -99,8 +99,14 @@ def ring_of(settings: Settings) -> KeyRing:
         Misconfigured: there is a database and no master key, or the key cannot be used as it is.
     """
     database = database_of(settings)
-    has_data = database is not None and database.exists() and database.stat().st_size > 0
-    return load_or_create(settings.site.data, os.environ, needed_by=f"the database {database}" if has_data else "")
+    has_rows = database is not None and database.exists() and database.stat().st_size > 0
+    return load_or_create(settings.site.data, os.environ, needed_by=f"the database {database}" if has_rows else "")
+
+
+def has_data(settings: Settings) -> bool:
+    """Return whether the site may have data: its database is there, or is a server of its own."""
+    database = database_of(settings)
+    return database is None or database.exists()
 
 
 def key_beside_data(settings: Settings) -> Path | None:

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from mcpward.config.model import Settings
 from mcpward.config.sources import foreign_sources
 from mcpward.core.errors import Finding, Misconfigured
+from mcpward.core.managed_secrets import ManagedSecrets
 from mcpward.core.secret import Secret
 from mcpward.operations.known_secrets import without_secrets
+from mcpward.operations.secret_manager import ManagedByServer, withheld_of
 from mcpward.sdk.environment import ServerSecrets, env
 from mcpward.sdk.server import Server
 from mcpward.sdk.signature import unwrapped_code
@@ -16,9 +18,15 @@ from mcpward.tools.local import load_server
 from mcpward.tools.registry import Registry
 from mcpward.tools.tool_source import ToolSource
 
+_NONE: Final[ManagedByServer] = {}
+_EMPTY: Final = ManagedSecrets()
 
-def load_sources(settings: Settings, secrets: Mapping[str, Mapping[str, Secret]]) -> dict[str, Server]:
-    """Run every server's source and return what it made.
+
+def load_sources(
+    settings: Settings, secrets: Mapping[str, Mapping[str, Secret]], managed: ManagedByServer = _NONE
+) -> dict[str, Server]:
+    """Run every server's source and return what it made. ``secrets`` are those of the vault, ``managed`` those of an
+    external secret manager.
 
     From then on ``env`` returns to each server its own part of the vault, and of no other. A module that several
     servers import runs once: what it asks for at its top level belongs to the server that imports it first.
@@ -35,7 +43,12 @@ def load_sources(settings: Settings, secrets: Mapping[str, Mapping[str, Secret]]
 
     loaded: dict[str, Server] = {}
     findings: list[Finding] = []
-    forget = env.install({name: secrets_of(settings, name, secrets.get(name, {})) for name in settings.servers})
+    forget = env.install(
+        {
+            name: secrets_of(settings, name, secrets.get(name, {}), managed.get(name, _EMPTY))
+            for name in settings.servers
+        }
+    )
     for name, server in settings.servers.items():
         try:
             with env.importing(name):
@@ -50,11 +63,14 @@ def load_sources(settings: Settings, secrets: Mapping[str, Mapping[str, Secret]]
     return loaded
 
 
-def secrets_of(settings: Settings, server: str, vault: Mapping[str, Secret]) -> ServerSecrets:
+def secrets_of(
+    settings: Settings, server: str, vault: Mapping[str, Secret], managed: ManagedSecrets = _EMPTY
+) -> ServerSecrets:
     """Return where the secrets of a server come from."""
     own = settings.servers[server].secret_files
     folders = settings.secrets.files if own is None else own
-    return ServerSecrets(dict(vault), tuple(map(Path, folders)), settings.secrets.environment)
+    may_read = settings.secrets.environment
+    return ServerSecrets(dict(vault), tuple(map(Path, folders)), may_read, managed, withheld_of(settings))
 
 
 def files_of(server: Server) -> set[str]:

@@ -7,8 +7,10 @@ from contextlib import redirect_stdout
 from msgspec import Struct
 
 from mcpward.config.model import Settings
+from mcpward.core.clock import SystemClock
 from mcpward.core.errors import Finding, Misconfigured
 from mcpward.core.secret import Secret
+from mcpward.operations.secret_manager import ManagedByServer, read_manager
 from mcpward.operations.site import Site
 from mcpward.operations.sources import load_sources
 
@@ -31,10 +33,13 @@ async def tools_of(site: Site, settings: Settings, servers: Collection[str]) -> 
     Raises:
         Misconfigured: a secret cannot be opened.
     """
-    return tool_names(settings, servers, {name: await site.vault.load_all(name) for name in servers})
+    vault = {name: await site.vault.load_all(name) for name in servers}
+    return tool_names(settings, servers, vault, await read_manager(settings, SystemClock()))
 
 
-def tool_names(settings: Settings, servers: Collection[str], secrets: Mapping[str, Mapping[str, Secret]]) -> ToolNames:
+def tool_names(
+    settings: Settings, servers: Collection[str], secrets: Mapping[str, Mapping[str, Secret]], managed: ManagedByServer
+) -> ToolNames:
     """Run the sources of some servers. Output that an author prints meanwhile goes to stderr: stdout is the command's
     own.
     """
@@ -44,7 +49,7 @@ def tool_names(settings: Settings, servers: Collection[str], secrets: Mapping[st
         one = settings.model_copy(update={"servers": {server: settings.servers[server]}})
         try:
             with redirect_stdout(sys.stderr):
-                source = load_sources(one, secrets)[server]
+                source = load_sources(one, secrets, managed)[server]
         except Misconfigured as wrong:
             hindered[server] = wrong.findings[0]
         else:

@@ -11,7 +11,8 @@ from mcpward.core.secret import Secret
 from mcpward.operations.asked_secrets import require_secrets
 from mcpward.operations.cross_checks import require_defined
 from mcpward.operations.descriptions import refused_descriptions
-from mcpward.operations.site import database_of, open_site
+from mcpward.operations.secret_manager import ManagedByServer, read_manager
+from mcpward.operations.site import has_data, open_site
 from mcpward.operations.sources import load_sources
 from mcpward.sdk.server import Server
 from mcpward.tools.registry import Defaults, Registry
@@ -39,6 +40,7 @@ def tool_sources_of(
                 server.unknown_arguments,
                 server.tools,
                 server.output,
+                server.bounds,
                 is_taint_on=server.taint is not None,
             )
             sources[name] = Registry(name, author, defaults)
@@ -54,8 +56,11 @@ def tool_sources_of(
     return sources
 
 
-async def load_tool_sources(settings: Settings, clock: Clock, *, needs_secrets: bool = False) -> dict[str, Registry]:
-    """Run the sources of all servers and return what they offer, for a command. Nothing is served.
+async def load_tool_sources(
+    settings: Settings, clock: Clock, *, needs_secrets: bool = False, managed: ManagedByServer | None = None
+) -> dict[str, Registry]:
+    """Run the sources of all servers and return what they offer, for a command. Nothing is served. ``managed`` are the
+    secrets of an external manager, if they were read already.
 
     What authors print goes to stderr: stdout is the command's own. Data are not created if there are none.
 
@@ -63,9 +68,9 @@ async def load_tool_sources(settings: Settings, clock: Clock, *, needs_secrets: 
         Misconfigured: with the findings of all servers, or the data cannot be used.
     """
     vault: Mapping[str, Mapping[str, Secret]] = {}
-    database = database_of(settings)
-    if database is None or database.exists():
+    if has_data(settings):
         async with open_site(settings, clock) as site:
             vault = {name: await site.vault.load_all(name) for name in settings.servers}
+    managed = await read_manager(settings, clock) if managed is None else managed
     with redirect_stdout(sys.stderr):
-        return tool_sources_of(settings, load_sources(settings, vault), needs_secrets=needs_secrets)
+        return tool_sources_of(settings, load_sources(settings, vault, managed), needs_secrets=needs_secrets)

@@ -95,10 +95,10 @@ class Execution:
             accepted = await self.accept(call, tool)
         else:
             accepted = accept(call, tool)  # most calls, without a coroutine
-        if accepted.dropped:
-            channel.trail.without(accepted.dropped)
-        if tool.caller_values is not None and (told := tool.caller_values.told(call.principal)):
-            channel.trail.filled(told, tool.caller_values.sources)
+        if accepted.dropped or tool.caller_values is not None:
+            _note_arguments(accepted, channel)
+        if tool.inquire is not None:
+            await self._runner.inquire(accepted, channel)
         is_task = tool.task is not None and self._is_task(call, tool, channel)
         # A person agreed, the answers are good for one run, and that is on record before anything happens.
         used_up = await self._permit(accepted, channel) if is_used_up(tool) else ""
@@ -203,6 +203,15 @@ class Execution:
                 return await self._clean(accepted, raw)
 
         return work
+
+
+def _note_arguments(accepted: AcceptedCall, channel: CallChannel) -> None:
+    """Put on record what was dropped, and what came from the caller's identity."""
+    if accepted.dropped:
+        channel.trail.without(accepted.dropped)
+    values = accepted.tool.caller_values
+    if values is not None and (told := values.told(accepted.call.principal)):
+        channel.trail.filled(told, values.sources)
 
 
 def _light(accepted: AcceptedCall) -> AcceptedCall:

@@ -218,12 +218,12 @@ class Pipeline:
         return replies.refusal(self._clean(no), call)
 
     def _clean(self, no: Refusal) -> Refusal:
-        """Two facts quote the caller: the names of its arguments and the version it asked for (attack 85)."""
+        """Names of arguments and versions are the caller's, and rules of guards are an author's (attack 85)."""
         clean = self.sanitizer.text
         if (versions := no.find(Versions)) is not None:
             no = no.telling(structs.replace(versions, requested=clean(versions.requested)))
         if (found := no.find(Problems)) is not None:
-            no = no.telling(Problems(tuple(Problem(clean(one.path), one.rule) for one in found.problems)))
+            no = no.telling(Problems(tuple(Problem(clean(one.path), clean(one.rule)) for one in found.problems)))
         return no
 
     def _broken(self, broken: Exception, call: Call | None) -> Reply:

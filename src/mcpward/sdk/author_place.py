@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 from msgspec import Struct
@@ -28,8 +29,18 @@ class AuthorPlace(Struct, frozen=True):
 
 def author_place() -> AuthorPlace:
     """Return where the innermost frame outside of mcpward stands."""
-    frame = sys._getframe(1)  # noqa: SLF001  # what inspect.stack does, without reading every source file
-    while frame.f_code.co_filename.startswith(_OURS) and frame.f_back is not None:
-        frame = frame.f_back
+    frame = _author_frame()
     file = Path(frame.f_code.co_filename)
     return AuthorPlace(file.resolve(), frame.f_lineno) if file.is_file() else AuthorPlace()
+
+
+def author_module() -> str:
+    """Return the name of the module that the innermost frame outside of mcpward belongs to."""
+    return str(_author_frame().f_globals.get("__name__", ""))
+
+
+def _author_frame() -> FrameType:
+    frame = sys._getframe(2)  # noqa: SLF001  # what inspect.stack does, without reading every source file
+    while frame.f_code.co_filename.startswith(_OURS) and frame.f_back is not None:
+        frame = frame.f_back
+    return frame

@@ -10,8 +10,7 @@ from mcpward.core.scope import Access
 from mcpward.core.spelling import nearest
 from mcpward.core.values import UnknownArguments
 from mcpward.sdk.errors import AuthoringError
-from mcpward.sdk.guards import Guard
-from mcpward.sdk.signature import Signature, where
+from mcpward.sdk.signature import where
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}", re.ASCII)
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s](?:.{0,1998}[^\s])?", re.DOTALL)
@@ -128,33 +127,6 @@ def read_size(size: Any, what: str, place: str) -> int | None:
     if size is not None and (type(size) is not int or size < 0):
         raise AuthoringError(f"{what}: size is a number of bytes", place, "write size=1024, or leave it out")
     return size
-
-
-def read_guards(guards: Any, signature: Signature, what: str, place: str) -> tuple[Guard, ...]:
-    """Return the guards. One over a parameter that does not exist would check nothing.
-
-    Raises:
-        AuthoringError: no list, something that is no guard, or a parameter that is not there or of another type.
-    """
-    if not isinstance(guards, list | tuple):
-        problem = f"{what}: guards is a list"
-        raise AuthoringError(problem, place, f"write guards=[{type(guards).__name__}(…)]")
-    annotations = {parameter.name: parameter.annotation for parameter in signature.parameters}
-    for guard in guards:
-        kind = guard.__name__ if isinstance(guard, type) else type(guard).__name__
-        if isinstance(guard, type) or not callable(getattr(guard, "check", None)) or not hasattr(guard, "parameters"):
-            problem = f"{what}: {kind} is not a guard: a guard is an object with parameters and check(arguments)"
-            raise AuthoringError(problem, place, 'write guards=[DateRange("from_date", "to_date", max_days=90)]')
-        for name in guard.parameters:
-            if name not in annotations:
-                raise no_parameter(f"{what}: {kind}", name, annotations, place)
-        require_types = getattr(guard, "require_types", None)
-        if require_types is not None:
-            try:
-                require_types(annotations)
-            except AuthoringError as wrong:
-                raise AuthoringError(f"{what}: {wrong.what}", place, wrong.hint) from None
-    return tuple(guards)
 
 
 def no_parameter(who: str, name: str, known: Iterable[str], place: str) -> AuthoringError:

@@ -8,7 +8,7 @@ from msgspec import Struct
 from mcpward.core.scope import Access
 from mcpward.core.values import Draw, Rate
 from mcpward.sdk.confirmation import Confirm
-from mcpward.sdk.guards import Guard
+from mcpward.sdk.guards.parameter_guard import Guard
 from mcpward.sdk.icon import Icon
 from mcpward.sdk.pools import Pooled
 from mcpward.sdk.schema.arguments import Arguments

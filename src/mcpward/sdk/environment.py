@@ -1,5 +1,5 @@
-"""``env``: secrets by name, from the vault of the server that asks, then from files, then from the process environment;
-and plain settings.
+"""``env``: secrets by name, from the vault of the server that asks, then from an external secret manager, then from
+files, then from the process environment; and plain settings.
 
 One handle stands for one name of one server. It is renewed in place, so that code that holds it sees the new value. All
 values that were ever in reach are remembered, so that the sanitize package can take them out of whatever leaves.
@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct, field
 
+from mcpward.core.managed_secrets import ManagedSecrets
 from mcpward.core.secret import Secret, value_of
 from mcpward.core.work import loaded, server_here
 from mcpward.sdk.author_place import author_place
@@ -33,14 +34,37 @@ _log: Final = logging.getLogger("mcpward.secrets")
 _FOLDERS: Final = (Path("/run/secrets"),)
 #: mcpward's own, in any case: the master key opens the vault of every server, and settings may be secrets too.
 _OWN: Final = "mcpward_"
+_VAULT: Final = "the vault"
+_MANAGER: Final = "the secret manager"
+_KEEPERS: Final = (_VAULT, _MANAGER)
+
+
+class Withheld(Struct, frozen=True):
+    """Names of variables, and files, that hold secrets of mcpward's own."""
+
+    variables: frozenset[str] = frozenset()
+    files: tuple[Path, ...] = ()
+
+
+_NOTHING: Final = Withheld()
 
 
 class ServerSecrets(Struct):
-    """Where the secrets of one server come from: its part of the vault, folders of files, the process environment."""
+    """Where the secrets of one server come from: its part of the vault, of the external secret manager, folders of
+    files, the process environment.
+
+    ``withheld`` are variables and files of mcpward's own: no tool gets them, under whatever name.
+    """
 
     vault: dict[str, Secret] = field(default_factory=dict)
     folders: tuple[Path, ...] = _FOLDERS
     environment: bool = True
+    managed: ManagedSecrets = ManagedSecrets()
+    withheld: Withheld = _NOTHING
+
+    def keeps(self, name: str) -> bool:
+        """Return whether a secret is in the server's own part of the vault or of the secret manager."""
+        return name in self.vault or self.managed.has(name)
 
 
 class ImportedSecret(Struct, frozen=True):
@@ -79,7 +103,7 @@ class Environment:
         self._sites: list[_Site] = []
         self._handles: dict[tuple[str, str], LiveSecret] = {}
         self._given: dict[tuple[str, str], Secret] = {}
-        self._files: dict[tuple[Path, ...], SecretFiles] = {}
+        self._files: dict[tuple[tuple[Path, ...], ...], SecretFiles] = {}
         self._imported: dict[tuple[str, str, str], ImportedSecret] = {}
         self._trimmed: dict[tuple[str, str], str] = {}
         self._untold: list[str] = []
@@ -121,9 +145,9 @@ class Environment:
         """
         kept = self._kept(self._server(), name)
         if kept is not None:
-            where = "in the vault" if kept.kept is not None else "in a file"
-            raise AuthoringError(f"{name} is a secret {where}: read it as env.{name}", str(author_place()))
-        value = "" if _is_own(name) else os.environ.get(name, "")
+            where = kept.place if kept.place in _KEEPERS else "a file"
+            raise AuthoringError(f"{name} is a secret in {where}: read it as env.{name}", str(author_place()))
+        value = "" if _is_own(name, self._secrets_of(self._server())) else os.environ.get(name, "")
         if value and _has_password(value):
             raise AuthoringError(f"{name} contains a password, so it is a secret: env.{name}", str(author_place()))
         if value:
@@ -139,12 +163,13 @@ class Environment:
 
         Raises:
             MissingSecret: there is no such file.
-            AuthoringError: the vault keeps a secret of that name, which has no file.
+            AuthoringError: the vault or the secret manager keeps a secret of that name, which has no file.
         """
         server = self._server()
         secrets = self._secrets_of(server)
-        if name in secrets.vault:
-            raise AuthoringError(f"{name} is a secret in the vault, without a file: env.{name}", str(author_place()))
+        if secrets.keeps(name):
+            where = _VAULT if name in secrets.vault else _MANAGER
+            raise AuthoringError(f"{name} is a secret in {where}, without a file: env.{name}", str(author_place()))
         file = self._file(secrets, name)
         if file is None:
             raise MissingSecret(name, server or None)
@@ -202,6 +227,25 @@ class Environment:
             self._generation += 1
         self._renew(server, name, removes=True)
 
+    def renew_managed(self, server: str, managed: ManagedSecrets) -> None:
+        """Replace what the external secret manager holds for a server, in place. May be called from any thread."""
+        with self._lock:
+            before = ManagedSecrets()
+            for site in [one for one in self._sites if server in one.servers][:1]:
+                before, site.servers[server].managed = site.servers[server].managed, managed
+            for name, secret in managed.values.items():
+                self._remember(name, value_of(secret))
+                self._remember(name, trim(value_of(secret))[0])
+            self._generation += 1
+        for name in {*before.values, *managed.values, *managed.problems}:
+            self._renew(server, name, removes=True)
+
+    def hide(self, secrets: Iterable[Secret]) -> None:
+        """Have these redacted like all that was in reach, though no tool may have got them."""
+        with self._lock:
+            for secret in secrets:
+                self._remember(secret.name, value_of(secret))
+
     def refresh(self) -> None:
         """Look at the files of all secrets that are in use, and renew those that have changed. It may block."""
         for server, name in tuple(self._handles):
@@ -220,8 +264,8 @@ class Environment:
         return self._resolve(server, name) is not None
 
     def is_in_vault(self, server: str, name: str) -> bool:
-        """Return whether a server's own part of the vault keeps a secret."""
-        return name in self._secrets_of(server).vault
+        """Return whether a server's own part of the vault, or of the secret manager, keeps a secret."""
+        return self._secrets_of(server).keeps(name)
 
     def imported(self) -> list[ImportedSecret]:
         """Return what the sources have asked for while they were imported."""
@@ -265,7 +309,7 @@ class Environment:
 
     def _find(self, name: str, *, is_required: bool) -> Secret | None:
         server = self._server()
-        if not server and any(name in one.vault for site in self._sites[:1] for one in site.servers.values()):
+        if not server and any(one.keeps(name) for site in self._sites[:1] for one in site.servers.values()):
             problem = "no call is running here, so its server is not known"
             hint = "read it before the thread begins, or run the thread in contextvars.copy_context()"
             raise SecretUnreadable(name, problem, hint)
@@ -277,20 +321,26 @@ class Environment:
         return self._settle(server, name)
 
     def _resolve(self, server: str, name: str) -> _Found | None:
-        found = self._kept(server, name)
-        if found is None and self._secrets_of(server).environment and not _is_own(name):
+        found, secrets = self._kept(server, name), self._secrets_of(server)
+        if found is None and secrets.environment and not _is_own(name, secrets):
             value, trimmed = trim(os.environ.get(name, ""))
             found = _Found(value, "the environment", trimmed) if value else None
         if found is not None and found.trimmed:
             self._note_trimmed(name, found)
+        if found is None and secrets.managed.away:  # it may be there: not known to be absent
+            problem = f"it is set nowhere else, and the secret manager cannot be read: {secrets.managed.away}"
+            raise SecretUnreadable(name, problem, "see [secrets.manager] and /readyz")
         return found
 
     def _kept(self, server: str, name: str) -> _Found | None:
-        """Return what the vault or a file holds."""
+        """Return what the vault, the secret manager or a file holds."""
         secrets = self._secrets_of(server)
         kept = secrets.vault.get(name)
         if kept:
-            return _Found(value_of(kept), "the vault", kept=kept)
+            return _Found(value_of(kept), _VAULT, kept=kept)
+        managed = None if _is_own(name, secrets) else _managed(secrets.managed, name)
+        if managed is not None:
+            return managed
         file = self._file(secrets, name)
         if file is None:
             return None
@@ -299,11 +349,12 @@ class Environment:
         return _Found(file.text, str(file.path), file.trimmed)
 
     def _file(self, secrets: ServerSecrets, name: str) -> SecretFile | None:
-        if _is_own(name):
+        if _is_own(name, secrets):
             return None
-        files = self._files.get(secrets.folders)
+        where = (secrets.folders, secrets.withheld.files)
+        files = self._files.get(where)
         if files is None:
-            files = self._files.setdefault(secrets.folders, SecretFiles(secrets.folders))
+            files = self._files.setdefault(where, SecretFiles(secrets.folders, withheld=secrets.withheld.files))
         return files.find(name)
 
     def _missing(self, name: str) -> MissingSecret:
@@ -345,6 +396,8 @@ class Environment:
             if str(problem) not in self._told:  # asked again each second
                 self._told.add(str(problem))
                 _log.warning(str(problem))
+            if removes:
+                handle.remove(problem.problem)
             return
         if found is None and removes:
             handle.remove()
@@ -373,7 +426,17 @@ def _shared(servers: Mapping[str, ServerSecrets]) -> ServerSecrets:
     """Return what code of no known server may read: no vault, no folder of one server, and no more than the others."""
     every = list(servers.values())
     folders = [one for one in every[0].folders if all(one in other.folders for other in every)] if every else []
-    return ServerSecrets(folders=tuple(folders), environment=all(one.environment for one in every))
+    withheld = every[0].withheld if every else _NOTHING
+    return ServerSecrets(folders=tuple(folders), environment=all(one.environment for one in every), withheld=withheld)
+
+
+def _managed(managed: ManagedSecrets, name: str) -> _Found | None:
+    problem = managed.problems.get(name)
+    if problem is not None:
+        raise SecretUnreadable(name, problem, "mend it in the secret manager")
+    secret = managed.values.get(name)
+    value, trimmed = ("", "") if secret is None else trim(value_of(secret))
+    return _Found(value, _MANAGER, trimmed) if value else None
 
 
 def _owner(owners: Mapping[str, str | None]) -> str:
@@ -394,8 +457,8 @@ def _imported_at() -> str:
     return str(author_place()) if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
-def _is_own(name: str) -> bool:
-    return name.lower().startswith(_OWN)
+def _is_own(name: str, secrets: ServerSecrets) -> bool:
+    return name.lower().startswith(_OWN) or name in secrets.withheld.variables
 
 
 def _has_password(value: str) -> bool:

@@ -1,7 +1,11 @@
 """The secret that ``env`` returns: one for each name of a server, with the value that holds now."""
 
+from typing import Final
+
 from mcpward.core.secret import Secret, value_of
-from mcpward.sdk.errors import MissingSecret
+from mcpward.sdk.errors import MissingSecret, SecretUnreadable
+
+_WITHDRAWN_HINT: Final = "see the line of the log about it"
 
 
 class LiveSecret(Secret):
@@ -14,9 +18,11 @@ class LiveSecret(Secret):
 
         Raises:
             HttpOnly: as :meth:`Secret.reveal`.
-            MissingSecret: it was removed while the server runs.
+            MissingSecret: it was removed while the server runs, or cannot be read any more.
         """
         if not self._held.value:
+            if self._held.problem:
+                raise SecretUnreadable(self.name, self._held.problem, _WITHDRAWN_HINT)
             raise MissingSecret(self.name)
         return super().reveal()
 
@@ -33,8 +39,10 @@ class LiveSecret(Secret):
 
     def renew(self, value: str, bound: Secret) -> None:
         """Replace the value, and its binding by that of ``bound``."""
+        self._held.problem = ""
         self._renew(value, hosts=bound.hosts, header=bound.header, is_http_only=bound.is_http_only)
 
-    def remove(self) -> None:
-        """Take the value away."""
+    def remove(self, problem: str = "") -> None:
+        """Take the value away. ``problem`` says why it cannot be read, if it is not removed for good."""
+        self._held.problem = problem
         self._renew("")

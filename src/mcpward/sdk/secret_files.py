@@ -54,10 +54,13 @@ class _Seen(Struct):
 
 
 class SecretFiles:
-    """The files of some folders, by the names of secrets."""
+    """The files of some folders, by the names of secrets; those that are ``withheld`` are mcpward's own."""
 
-    def __init__(self, folders: tuple[Path, ...], clock: Clock | None = None) -> None:
+    def __init__(
+        self, folders: tuple[Path, ...], clock: Clock | None = None, *, withheld: tuple[Path, ...] = ()
+    ) -> None:
         self._folders = folders
+        self._withheld = withheld
         self._clock = clock or SystemClock()
         self._seen: dict[str, _Seen] = {}
 
@@ -81,7 +84,7 @@ class SecretFiles:
         seen = _Seen(now)
         try:
             for place in _places(name, self._folders):
-                found = _stamp_of(name, place)
+                found = _stamp_of(name, place, self._withheld)
                 if found is None:
                     continue
                 seen.stamp = (place.path, found)
@@ -101,6 +104,18 @@ class _Place(Struct, frozen=True):
     path: Path
     is_named: bool
     is_mount: bool
+
+
+def read_secret_file(name: str, path: Path) -> str:
+    """Return the value in a file that the operator named, judged like that of any secret; "" if it is empty.
+
+    Raises:
+        SecretUnreadable: the file is away, or cannot be used.
+    """
+    file = _read(name, _Place(path, is_named=True, is_mount=str(path.parent) in _MOUNTS))
+    if file is not None and file.text is None:
+        raise SecretUnreadable(name, f"{path} is not UTF-8", "name a file that holds one line of text")
+    return "" if file is None or file.text is None else file.text
 
 
 def trim(text: str) -> tuple[str, str]:
@@ -124,7 +139,7 @@ def _places(name: str, folders: tuple[Path, ...]) -> Iterator[_Place]:
             yield _Place(folder / file, is_named=False, is_mount=is_mount)
 
 
-def _stamp_of(name: str, place: _Place) -> tuple[int, ...] | None:
+def _stamp_of(name: str, place: _Place, withheld: tuple[Path, ...]) -> tuple[int, ...] | None:
     try:
         found = place.path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -136,17 +151,17 @@ def _stamp_of(name: str, place: _Place) -> tuple[int, ...] | None:
         raise _refused(name, place, error.strerror or "it cannot be opened") from None
     if stat.S_ISDIR(found.st_mode) and not place.is_named:  # a mount of its own, of that name
         return None
-    if _is_own(found):
+    if _is_own(found, withheld):
         return None
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
-def _is_own(found: os.stat_result) -> bool:
+def _is_own(found: os.stat_result, withheld: tuple[Path, ...]) -> bool:
     """Return whether a file holds a secret of mcpward's own, such as the master key, under whatever name."""
     named = [path for name, path in os.environ.items() if name.startswith("MCPWARD_") and name.endswith("_FILE")]
-    for path in filter(None, named):
+    for path in [*map(Path, filter(None, named)), *withheld]:
         with suppress(OSError):
-            if os.path.samestat(found, Path(path).stat()):
+            if os.path.samestat(found, path.stat()):
                 return True
     return False
 

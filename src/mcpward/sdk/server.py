@@ -15,11 +15,13 @@ from mcpward.sdk.confirmation import read_confirm
 from mcpward.sdk.definitions import CompletionDefinition, PromptDefinition, ResourceDefinition, ToolDefinition
 from mcpward.sdk.draws import Budgets, read_draws
 from mcpward.sdk.errors import AuthoringError
-from mcpward.sdk.guards import Guard
+from mcpward.sdk.guards.author_guards import read_guards
+from mcpward.sdk.guards.parameter_guard import Guard
 from mcpward.sdk.icon import Icon
 from mcpward.sdk.labels import read_annotations, read_extensions, read_icons, read_meta, read_website
 from mcpward.sdk.lifespan import Hook, Make, read_hook, read_lifespan
 from mcpward.sdk.options import options
+from mcpward.sdk.owned import require_owned
 from mcpward.sdk.pools import Pooled, read_concurrency, read_pools
 from mcpward.sdk.schema.arguments import Arguments
 from mcpward.sdk.schema.author_schema import Written
@@ -132,7 +134,7 @@ class Server:
         budgets: Budgets = (),
         pools: Sequence[str | Pooled] = (),
         concurrency: int | None = None,
-        guards: Sequence[Guard] = (),
+        guards: Sequence[Guard | Callable[..., Any]] = (),
         deadline_s: float | None = None,
         confirm: bool | str | Question = False,
         structured: bool | None = None,
@@ -162,7 +164,7 @@ class Server:
         budgets: Budgets = (),
         pools: Sequence[str | Pooled] = (),
         concurrency: int | None = None,
-        guards: Sequence[Guard] = (),
+        guards: Sequence[Guard | Callable[..., Any]] = (),
         deadline_s: float | None = None,
         confirm: bool | str | Question = False,
         structured: bool | None = None,
@@ -209,10 +211,12 @@ class Server:
                 deadline_s=(deadline_s, (int, float, NoneType), "30"),
                 structured=(structured, (bool, NoneType), "False"),
             )
-            guards_read = checks.read_guards(guards, signature, what, place) if input_schema is None else ()
+            guards_read = read_guards(guards, signature, what, place) if input_schema is None else ()
             arguments = _arguments(signature, input_schema, guards, what, place)
             checks.require_sound_run(deadline_s, task, ask_first, what, place)
             asked = read_confirm(confirm, arguments.names, self._value, what, place)
+            returns = _returns(signature, output_schema, structured, what, place)
+            require_owned(guards_read, returns, what, place)
             self._tools[own_name] = ToolDefinition(
                 name=own_name,
                 title=title,
@@ -221,7 +225,7 @@ class Server:
                 where=place,
                 signature=signature,
                 arguments=arguments,
-                returns=_returns(signature, output_schema, structured, what, place),
+                returns=returns,
                 access=checks.access_of(read_only, destructive, what, place),
                 annotations=checks.hints_of(title, read_only, destructive, idempotent, open_world),
                 scopes=checks.read_scopes(scopes, what, place),
@@ -515,7 +519,7 @@ def _decorate(name: Any, declare: Callable[[F], F], kind: str) -> Any:
 
 
 def _arguments(
-    signature: Signature, input_schema: Mapping[str, Any] | None, guards: Sequence[Guard], what: str, place: str
+    signature: Signature, input_schema: Mapping[str, Any] | None, guards: Sequence[Any], what: str, place: str
 ) -> Arguments | Written:
     if input_schema is None:
         return Arguments(signature.parameters, what, place)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from mcpward.config.external_secrets import ExternalSecrets
 from mcpward.config.load import read, server_names
 from mcpward.config.model import Settings, Store
 from mcpward.config.names import RESERVED
@@ -87,7 +88,9 @@ async def make_data(settings: Settings, clock: Clock) -> None:
 
 
 def _enclosed(settings: Settings, name: str, folder: Path) -> Settings:
-    """Leave out what reaches beyond this process: several workers, a database, Redis, identity providers."""
+    """Leave out what reaches beyond this process: several workers, a database, Redis, identity providers, an external
+    secret manager.
+    """
     server = settings.servers[name].model_copy(update={"mode": "api-key", "access": None, "oauth": OAuth()})
     return settings.model_copy(
         update={
@@ -95,6 +98,7 @@ def _enclosed(settings: Settings, name: str, folder: Path) -> Settings:
             "store": Store(url=f"sqlite:///{folder / 'mcpward.db'}"),
             "limits": settings.limits.model_copy(update={"counters": "memory"}),
             "issuers": {},
+            "secrets": settings.secrets.model_copy(update={"manager": ExternalSecrets()}),
             "servers": {name: server},
         }
     )

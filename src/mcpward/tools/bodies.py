@@ -3,13 +3,16 @@ possible ones are remarked on.
 """
 
 import inspect
+import sys
 from collections.abc import Iterator
-from typing import Final
+from types import FunctionType
+from typing import Any, Final
 
 from mcpward.core.errors import Finding
 from mcpward.core.scope import Access
 from mcpward.sdk.definitions import CompletionDefinition, PromptDefinition, ResourceDefinition, ToolDefinition
 from mcpward.sdk.server import Server
+from mcpward.sdk.signature import Signature
 from mcpward.tools.awaits import unawaited
 from mcpward.tools.blocking import blocking_calls
 from mcpward.tools.endings import missing_return
@@ -17,6 +20,8 @@ from mcpward.tools.function_source import FunctionSource
 from mcpward.tools.statements import built_statements, unfit_forms, unfit_statements, writing_reads
 
 Definition = ToolDefinition | ResourceDefinition | PromptDefinition | CompletionDefinition
+_DATABASE: Final = "mcpward.sdk.database.database"
+_UNREAD: Final = Signature(parameters=(), caller="", context="", returns=None, is_async=True)
 _INJECTED: Final = {"caller": "Caller", "context": "Context", "ctx": "Context"}
 
 
@@ -29,6 +34,8 @@ def mistakes_of(server: Server) -> list[Finding]:
         findings += [ending[0]] if ending is not None and ending[1] else []
         findings += [*unawaited(what, source), *built_statements(what, source), *unfit_forms(what, source)]
         findings += unfit_statements(what, source)
+    for what, source in _helpers(server):
+        findings += built_statements(what, source)
     return findings
 
 
@@ -38,6 +45,7 @@ def remarks_of(server: Server) -> list[Finding]:
     if not (server.tools or server.resources or server.prompts):
         what = f"server {server.name!r} declares nothing: no tool, no resource, no prompt"
         findings.append(Finding(what, hint="write @server.tool above a function"))
+    findings += _missing_files(server)
     for what, definition in _definitions(server):
         source = FunctionSource(definition.function, definition.signature)
         findings += _undescribed(what, definition)
@@ -48,6 +56,37 @@ def remarks_of(server: Server) -> list[Finding]:
         if isinstance(definition, ToolDefinition) and definition.access is Access.READ:
             findings += writing_reads(what, source)
     return findings
+
+
+def _missing_files(server: Server) -> Iterator[Finding]:
+    """SQLite files that are not there: each call fails until they are."""
+    for database in {id(one): one for names in _files(server) for one in names.values() if _is_database(one)}.values():
+        if missing := database.missing:
+            hint = "sqlite3 FILE < schema.sql creates one; so may a function of @server.on_start"
+            yield Finding(missing.partition(":")[0], hint=hint)
+
+
+def _is_database(value: Any) -> bool:
+    return type(value).__module__ == _DATABASE and hasattr(value, "missing")
+
+
+def _files(server: Server) -> list[dict[str, Any]]:
+    """The names of each file that functions of the server stand in."""
+    served = (inspect.unwrap(one.function) for _, one in _definitions(server))
+    names = {id(one.__globals__): one.__globals__ for one in served if isinstance(one, FunctionType)}
+    return list(names.values())
+
+
+def _helpers(server: Server) -> Iterator[tuple[str, FunctionSource]]:
+    """The other functions of the files that use a database: a tool may leave its SQL to them."""
+    if _DATABASE not in sys.modules:
+        return
+    served = {inspect.unwrap(one.function) for _, one in _definitions(server)}
+    for names in _files(server):
+        for value in list(names.values()):
+            is_own = isinstance(value, FunctionType) and value.__module__ == names.get("__name__")
+            if is_own and value not in served:
+                yield f"function {value.__name__!r}", FunctionSource(value, _UNREAD)
 
 
 def _definitions(server: Server) -> Iterator[tuple[str, Definition]]:

@@ -29,7 +29,7 @@ from mcpward.sdk.signature import Parameter
 
 _LONGEST_TOLD: Final = 100
 _UNDECLARED: Final = "not an argument of this tool"
-Check = Callable[[dict[str, Any]], None]
+Check = Callable[[Mapping[str, Any]], None]
 Bind = Callable[[bytes], dict[str, Any]]
 
 
@@ -95,13 +95,18 @@ class Bound(Struct, frozen=True, eq=False):
 
         return bind_refusing
 
-    def caller_values(self, check: Check) -> CallerValues | None:
-        """Return what fills the arguments, and then has them checked; None if nothing is filled."""
+    def caller_values(self, check: Check | None, owners: tuple[CallerPath, ...] = ()) -> CallerValues | None:
+        """Return what fills the arguments, and then has them checked; None if there is nothing to fill.
+
+        ``owners`` are the values by which a result's rows are the caller's: without them it gets none.
+        """
         if not self.filled:
-            return None
+            return CallerValues({}, partial(_unowned, owners), _as_they_are, _untold) if owners else None
         sources = {one.name: "" if one.path is None else f"caller.{one.path}" for one in self.filled}
         own = tuple(one for one in self.filled if one.path is not None)
-        return CallerValues(sources, partial(_missing, own), partial(_fill, self.filled, check), partial(_told, own))
+        own_rows = tuple(FilledArgument("the owner of its rows", _same, path) for path in owners)
+        missing = partial(_missing, (*own, *own_rows))
+        return CallerValues(sources, missing, partial(_fill, self.filled, check), partial(_told, own))
 
 
 def bound_arguments(server: str, definition: ToolDefinition, added: ToolSettings, findings: list[Finding]) -> Bound:
@@ -205,7 +210,7 @@ def _whole(parameter: Parameter) -> Any:
 
 
 def _fill(
-    filled: tuple[FilledArgument, ...], check: Check, principal: Principal, arguments: dict[str, Any]
+    filled: tuple[FilledArgument, ...], check: Check | None, principal: Principal, arguments: dict[str, Any]
 ) -> dict[str, Any]:
     whole = dict(arguments)
     for one in filled:
@@ -213,7 +218,8 @@ def _fill(
             whole[PARAMETER] = {**whole[PARAMETER], one.name: one.fill(principal)}
         else:
             whole[one.name] = one.fill(principal)
-    check(whole)
+    if check is not None:
+        check(whole)
     return whole
 
 
@@ -223,6 +229,22 @@ def _missing(filled: tuple[FilledArgument, ...], principal: Principal) -> str:
             one.fill(principal)
     except Refusal as no:
         return no.detail
+    return ""
+
+
+def _unowned(owners: tuple[CallerPath, ...], principal: Principal) -> str:
+    return _missing(tuple(FilledArgument("the owner of its rows", _same, path) for path in owners), principal)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _as_they_are(_principal: Principal, arguments: dict[str, Any]) -> dict[str, Any]:
+    return arguments
+
+
+def _untold(_principal: Principal) -> str:
     return ""
 
 

@@ -82,9 +82,26 @@ class FunctionSource:
         for node in self.nodes:
             if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store):
                 parent = self.parents.get(node)
-                is_plain = isinstance(parent, ast.Assign | ast.AnnAssign)
+                is_plain = isinstance(parent, ast.Assign | ast.AnnAssign | ast.NamedExpr)
                 found.append(getattr(parent, "value", None) if is_plain else None)
         return found
+
+    def added_to(self, name: str) -> list[ast.expr]:
+        """Return what is added to a local name by ``+=``."""
+        return [
+            node.value
+            for node in self.nodes
+            if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name) and node.target.id == name
+        ]
+
+    def entered_as(self, name: str) -> ast.expr | None:
+        """Return what a local name is the ``as`` of: ``async with db.transaction() as tx``."""
+        for node in self.nodes:
+            if isinstance(node, ast.AsyncWith | ast.With):
+                for item in node.items:
+                    if isinstance(item.optional_vars, ast.Name) and item.optional_vars.id == name:
+                        return item.context_expr
+        return None
 
     def _parsed(self) -> Function | None:
         try:

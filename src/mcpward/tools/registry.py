@@ -1,8 +1,9 @@
 """The tools, resources and prompts of a server that is written in Python, ready to be served, in its author's order."""
 
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -12,25 +13,34 @@ from mcpward.config.output import ServerOutput
 from mcpward.config.rate import parse_rate
 from mcpward.core.change import Change, Topic
 from mcpward.core.effort import Effort
-from mcpward.core.errors import Finding, Misconfigured, Refusal
-from mcpward.core.facts import Problems
-from mcpward.core.reasons import Reason
+from mcpward.core.errors import Finding, Misconfigured
 from mcpward.core.values import Call, Rate, Tool, UnknownArguments
 from mcpward.core.work import loaded
+from mcpward.sdk.database.constants import CONSTANTS
 from mcpward.sdk.definitions import ToolDefinition
+from mcpward.sdk.guards.parameter_guard import Guard
+from mcpward.sdk.owned import Owned
+from mcpward.sdk.schema.arguments import Arguments
+from mcpward.sdk.schema.returns import Returns
 from mcpward.sdk.server import Server
 from mcpward.tools.bound_arguments import Bound, bound_arguments
 from mcpward.tools.completion import Completion, Completions, Offer
+from mcpward.tools.configured_guards import configured
 from mcpward.tools.entry import entry_of
+from mcpward.tools.guarding import checker, guarded, inquirer
 from mcpward.tools.overrides import NOTHING, asked_of, draws_of, origin_of, published_returns, unknown_tools
+from mcpward.tools.owned_rows import owned_rows
 from mcpward.tools.pool_names import PoolNames
 from mcpward.tools.prompt import Prompt, bind_prompt
+from mcpward.tools.published_guards import with_guards
 from mcpward.tools.resource import Resource, ResourceTemplate, bind_resource, find_declared, published, spelt
 from mcpward.tools.result import shape
 from mcpward.tools.run_context import runner_of
 from mcpward.tools.taint import may_harm
 from mcpward.tools.tool_source import Introduction, Published
+from mcpward.tools.unbounded_arguments import unbounded_findings, unbounded_of
 
+_DATABASE: Final = "mcpward.sdk.database.database"
 _Bind = Callable[[bytes], dict[str, Any]]
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -39,14 +49,15 @@ _R = TypeVar("_R")
 class Defaults(Struct, frozen=True):
     """The defaults for an author's omissions, times in seconds; and the operator's settings of single ``tools``.
 
-    ``output`` says what must never leave in results. ``is_taint_on`` if a person must agree to what can do harm while
-    a conversation has read what strangers wrote.
+    ``output`` says what must never leave in results, ``bounds`` what happens to arguments without a bound.
+    ``is_taint_on`` if a person must agree to what can do harm while a conversation has read what strangers wrote.
     """
 
     deadline_s: float = 30.0
     unknown_arguments: str = UnknownArguments.DROP_CLIENT.value
     tools: Mapping[str, ToolSettings] = {}
     output: ServerOutput = ServerOutput()
+    bounds: str = "off"
     is_taint_on: bool = False
 
 
@@ -68,6 +79,8 @@ class Registry:
     """
 
     def __init__(self, server_name: str, server: Server, defaults: Defaults = Defaults()) -> None:  # noqa: B008  frozen
+        if _DATABASE in sys.modules:  # only for its users: before the first call, not during it
+            CONSTANTS.collect()
         deadline_s = defaults.deadline_s
         names = [definition.name for definition in server.tools]
         findings = unknown_tools(server_name, defaults.tools, names)
@@ -264,8 +277,17 @@ def _tool(
 ) -> Tool:
     added = defaults.tools.get(definition.name, NOTHING)
     returns = published_returns(server_name, definition, defaults.output, added, findings)
+    guards = (*definition.guards, *configured(server_name, definition, added.guards, findings))
     bound = bound_arguments(server_name, definition, added, findings)
-    filled = bound.caller_values(partial(_check, definition))
+    listing = _listing(definition, bound, returns, guards)
+    unbounded = unbounded_of(bound.arguments, listing["inputSchema"])
+    if unbounded and defaults.bounds == "strict":
+        findings += unbounded_findings(server_name, definition, unbounded)
+    elif unbounded and defaults.bounds == "defaults":
+        bound = replace(bound, arguments=bound.arguments.with_default_bounds())
+        listing = _listing(definition, bound, returns, guards)
+    owners = tuple(guard.path for guard in definition.guards if isinstance(guard, Owned))
+    filled = bound.caller_values(checker(guards), owners)
     if filled is not None:
         filled = replace(
             filled, fill=_as_server(server_name, filled.fill), missing=_as_server(server_name, filled.missing)
@@ -274,13 +296,9 @@ def _tool(
         server=server_name,
         name=definition.name,
         access=definition.access,
-        listing=entry_of(
-            definition,
-            inputSchema=bound.arguments.schema(),
-            outputSchema=returns.schema,
-            annotations=definition.annotations,
-        ),
-        bind=_binder(server_name, definition, bound, bound.arguments.bind),
+        listing=listing,
+        bind=_binder(server_name, guards, bound, bound.arguments.bind),
+        inquire=inquirer(guards),
         run=runner_of(definition),
         shape=partial(shape, returns, structured=definition.structured is not False, where=definition.where),
         scopes=definition.scopes,
@@ -300,22 +318,36 @@ def _tool(
         untrusted=origin_of(definition.untrusted, added),
         asks_tainted=defaults.is_taint_on and may_harm(definition),
         suspects=bound.arguments.suspects,
-        effort=_effort(server_name, definition, bound),
+        effort=_effort(server_name, guards, bound),
         caller_values=filled,
+        unbounded=unbounded,
+        owned=owned_rows(definition, returns),
+        guards=tuple(map(repr, guards)),
     )
 
 
-def _effort(server_name: str, definition: ToolDefinition, bound: Bound) -> Effort | None:
+def _listing(definition: ToolDefinition, bound: Bound, returns: Returns, guards: Sequence[Guard]) -> dict[str, Any]:
+    entry = entry_of(
+        definition,
+        inputSchema=bound.arguments.schema(),
+        outputSchema=returns.schema,
+        annotations=definition.annotations,
+    )
+    written = bound.arguments.written() if isinstance(bound.arguments, Arguments) else {}
+    return with_guards(entry, guards, written=written)
+
+
+def _effort(server_name: str, guards: Sequence[Guard], bound: Bound) -> Effort | None:
     effort = bound.arguments.effort
     if effort is None:
         return None
-    return replace(effort, bind=_binder(server_name, definition, bound, effort.bind))
+    return replace(effort, bind=_binder(server_name, guards, bound, effort.bind))
 
 
-def _binder(server_name: str, definition: ToolDefinition, bound: Bound, bind: _Bind) -> _Bind:
+def _binder(server_name: str, guards: Sequence[Guard], bound: Bound, bind: _Bind) -> _Bind:
     if bound.filled:  # guards see the filled arguments too, so that they wait for them
         return _as_server(server_name, bound.refusing(bind))
-    return _as_server(server_name, _guarded(definition, bind))
+    return _as_server(server_name, guarded(guards, bind))
 
 
 def _as_server(server_name: str, bind: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -329,25 +361,6 @@ def _as_server(server_name: str, bind: Callable[_P, _R]) -> Callable[_P, _R]:
             loaded.reset(before)
 
     return bind_as_server
-
-
-def _guarded(definition: ToolDefinition, bind: _Bind) -> _Bind:
-    """Bind raw arguments; then ask the guards, all of them, so that a model mends its call at once."""
-    if not definition.guards:
-        return bind
-
-    def bind_guarded(raw: bytes) -> dict[str, Any]:
-        arguments = bind(raw)
-        _check(definition, arguments)
-        return arguments
-
-    return bind_guarded
-
-
-def _check(definition: ToolDefinition, arguments: Mapping[str, Any]) -> None:
-    problems = [problem for guard in definition.guards if (problem := guard.check(arguments)) is not None]
-    if problems:
-        raise Refusal(Reason.ARGUMENT_DANGEROUS, "a guard refused", Problems(tuple(problems)))
 
 
 def _rate(definition: ToolDefinition, findings: list[Finding]) -> Rate | None:

@@ -90,7 +90,7 @@ class Runner:
             CancelledError: cancelled from outside.
         """
         tool = accepted.tool
-        work = Work(tool.server, accepted.call.principal.key, channel)
+        work = Work(tool.server, accepted.call.principal.key, channel, accepted.call.principal)
         before = _current.set(work)
         deadline = self._watch.start(tool.deadline_s)
         try:
@@ -98,6 +98,8 @@ class Runner:
             if isinstance(value, str) and len(value) > self._longest_text:
                 raise withheld(f"the result has {len(value)} characters, {_SETTING} is {self._longest_text}", _TOO_LONG)
             result: RawResult = tool.shape(value)
+            if tool.owned is not None:
+                result = tool.owned(accepted.call.principal, result)
         except ToolError as told:
             if deadline.is_over:
                 raise _too_late(tool.deadline_s) from None
@@ -122,6 +124,37 @@ class Runner:
         if deadline.is_over:  # the tool caught its cancellation and gave something back after all: too late
             raise _too_late(tool.deadline_s)
         return result
+
+    async def inquire(self, accepted: AcceptedCall, channel: ClientChannel) -> None:
+        """Ask the guards of a call that have to wait, within the tool's deadline.
+
+        Raises:
+            Refusal: argument-dangerous; tool-timeout; tool-failed, if a guard itself fails; busy.
+            CancelledError: cancelled from outside.
+        """
+        tool = accepted.tool
+        assert tool.inquire is not None  # else there is nothing to ask
+        work = Work(tool.server, accepted.call.principal.key, channel)
+        before = _current.set(work)
+        deadline = self._watch.start(tool.deadline_s)
+        try:
+            await tool.inquire(accepted.arguments)
+        except asyncio.CancelledError as stopped:
+            if deadline.cancelled_outside:
+                deadline.pass_on()
+                raise
+            raise (_too_late(tool.deadline_s) if deadline.is_over else _failed(stopped)) from None
+        except BaseException as broken:  # noqa: BLE001  an author's exit must not end the server
+            if deadline.is_over:
+                raise _too_late(tool.deadline_s) from None
+            is_ours = isinstance(broken, Refusal) and broken.reason in {Reason.ARGUMENT_DANGEROUS, Reason.BUSY}
+            raise (broken if is_ours else _failed(broken)) from None
+        finally:
+            deadline.stop()
+            work.channel = None
+            _current.reset(before)
+        if deadline.is_over:
+            raise _too_late(tool.deadline_s)
 
     async def read(self, call: Call, resource: Resource, channel: ClientChannel) -> dict[str, Any]:
         """Read a resource and return the result of ``resources/read``.
@@ -172,7 +205,7 @@ class Runner:
         deadline_s: float,
     ) -> dict[str, Any]:
         """Resources and prompts have no ``isError`` of their own: whatever goes wrong is a fault."""
-        work = Work(call.arrival.server, call.principal.key, channel)
+        work = Work(call.arrival.server, call.principal.key, channel, call.principal)
         before = _current.set(work)
         deadline = self._watch.start(deadline_s)
         try:

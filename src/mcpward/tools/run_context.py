@@ -15,10 +15,12 @@ from mcpward.core.work import current
 from mcpward.sdk.context import Caller, Context, give_exchanger
 from mcpward.sdk.definitions import ToolDefinition
 from mcpward.sdk.errors import ToolError
+from mcpward.sdk.guards.author_guards import openings_of
 from mcpward.sdk.signature import Signature
 from mcpward.tools.asking import Asking, Timed
 from mcpward.tools.deadline import Deadline
 from mcpward.tools.lifespans import Lifespans
+from mcpward.tools.opened_files import opening
 from mcpward.tools.pool import Pools
 from mcpward.tools.report import Reports
 from mcpward.tools.token_exchange import Exchanging
@@ -61,6 +63,8 @@ def caller_of(principal: Principal) -> Caller:
 def runner_of(definition: ToolDefinition) -> Run:
     """Return the function that runs one tool: the shortest one that does."""
     function, signature = definition.function, definition.signature
+    if files := openings_of(signature):
+        function = opening(function, files, is_async=signature.is_async)
 
     def run_plain(
         accepted: AcceptedCall, _stage: RunContext, _channel: ClientChannel, _deadline: Deadline

@@ -4,7 +4,7 @@ call. Whether tables and columns are there only the database knows.
 
 import ast
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from mcpward.core.errors import Finding
 from mcpward.sdk.client.elicitation import Elicit
@@ -12,25 +12,28 @@ from mcpward.sdk.client.form import form_of
 from mcpward.sdk.context import Context
 from mcpward.sdk.database.statement import read_statement, require_parameters, require_read, require_write
 from mcpward.sdk.errors import AuthoringError, StatementRefused
+from mcpward.tools.built_text import building, is_sql
 from mcpward.tools.function_source import FunctionSource
 
 _QUERY: Final = "query"
 _EXECUTE: Final = "execute"
+_STREAM: Final = "stream"
+_METHODS: Final = frozenset({_QUERY, _EXECUTE, _STREAM})
+_TRANSACTION: Final = "transaction"
+#: Words of these methods that are no parameters of the statement.
+_OPTIONS: Final = {_QUERY: {"into", "on_cap"}, _STREAM: {"into"}, _EXECUTE: {"into"}}
 _DATABASE: Final = "mcpward.sdk.database.database"
 _HINT: Final = 'write the value as a parameter: "… WHERE name = :name", name=name'
+_FIX: Final = f'{_HINT}; a chosen column or an optional part needs Identifier or sql("…")'
 
 
 def built_statements(what: str, source: FunctionSource) -> Iterator[Finding]:
     """Return the statements that are built from values (attack 68)."""
     for node in source.nodes:
-        if isinstance(node, ast.Call) and node.args and _method(node.func, source):
-            sql: ast.AST | None = node.args[0]
-            if isinstance(sql, ast.Name):
-                values = source.values_of(sql.id)
-                sql = values[0] if len(values) == 1 else None
-            how = _building(sql, source)
+        if isinstance(node, ast.Call) and node.args and (_method(node.func, source) or is_sql(node.func, source)):
+            how = building(node.args[0], source)
             if how:
-                yield Finding(f"{what}: SQL is built by {how}", source.place(node), _HINT)
+                yield Finding(f"{what}: SQL is built by {how}", source.place(node), _FIX)
 
 
 def unfit_statements(what: str, source: FunctionSource) -> Iterator[Finding]:
@@ -45,7 +48,7 @@ def unfit_statements(what: str, source: FunctionSource) -> Iterator[Finding]:
             problem = f"{called} changes data, but its Database is read-only"
             yield Finding(problem, source.place(node), "write Database(…, read_only=False)")
         elif (sql := _literal(node.args[0], source)) is not None:
-            given = {word.arg for word in node.keywords} - ({"into"} if method == _QUERY else set())
+            given = {word.arg for word in node.keywords} - _OPTIONS[method]
             refused = _refused(sql, method, None if None in given else frozenset(map(str, given)))
             if refused:
                 yield Finding(f"{called}: {refused[0]}", source.place(node), refused[1])
@@ -75,12 +78,19 @@ def unfit_forms(what: str, source: FunctionSource) -> Iterator[Finding]:
 
 
 def _method(function: ast.expr, source: FunctionSource) -> str:
-    """Return which method of a Database is called, "" for anything else."""
+    """Return which method of a Database, or of its transaction, is called; "" for anything else."""
+    if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
+        opened = source.entered_as(function.value.id)
+        if isinstance(opened, ast.Call) and _database_method(opened.func, source) == _TRANSACTION:
+            return function.attr if function.attr in _METHODS else ""
+    name = _database_method(function, source)
+    return name if name in _METHODS else ""
+
+
+def _database_method(function: ast.expr, source: FunctionSource) -> str:
     method = source.resolved(function)
-    name = getattr(method, "__name__", "")
     # By name: the module of Database brings SQLAlchemy, which only its importers pay for.
-    is_database = getattr(method, "__module__", "") == _DATABASE
-    return name if is_database and name in {_QUERY, _EXECUTE} else ""
+    return getattr(method, "__name__", "") if getattr(method, "__module__", "") == _DATABASE else ""
 
 
 def _is_read_only(function: ast.expr, source: FunctionSource) -> bool:
@@ -103,7 +113,7 @@ def _refused(sql: str, method: str, given: frozenset[str] | None) -> tuple[str, 
     """Return why a statement cannot run, and what to write; ``given`` is None if ``**`` brings the parameters."""
     try:
         statement = read_statement(sql)
-        (require_read if method == _QUERY else require_write)(statement)
+        (require_write if method == _EXECUTE else require_read)(statement)
     except StatementRefused as refused:
         return str(refused), "one statement: SELECT, WITH or VALUES in query(), INSERT, UPDATE or DELETE in execute()"
     try:
@@ -113,28 +123,3 @@ def _refused(sql: str, method: str, given: frozenset[str] | None) -> tuple[str, 
         names = ", ".join(f"{name}=…" for name in sorted(statement.names))
         return str(refused), f"after the SQL write {names}" if names else "write :name in place of the value"
     return None
-
-
-def _building(sql: ast.AST | None, source: FunctionSource) -> str:
-    match sql:
-        case ast.JoinedStr():
-            values = [part.value for part in sql.values if isinstance(part, ast.FormattedValue)]
-            return "" if all(_is_constant(value, source) for value in values) else "an f-string"
-        case ast.BinOp(op=ast.Mod()):
-            return "%"
-        case ast.BinOp(op=ast.Add()):
-            return "" if all(_is_constant(part, source) for part in (sql.left, sql.right)) else "+"
-        case ast.Call(func=ast.Attribute(attr="format", value=ast.Constant())):
-            return ".format()"
-        case _:
-            return ""
-
-
-def _is_constant(node: ast.expr, source: FunctionSource) -> bool:
-    """A text of the author's, at the top level of the file."""
-    if isinstance(node, ast.BinOp):
-        return _is_constant(node.left, source) and _is_constant(node.right, source)
-    if isinstance(node, ast.JoinedStr):
-        return not _building(node, source)
-    found: Any = node.value if isinstance(node, ast.Constant) else source.resolved(node)
-    return isinstance(found, str)

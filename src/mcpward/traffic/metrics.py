@@ -25,6 +25,9 @@ RESTARTS: Final = "mcpward_worker_restarts"
 RELOADS: Final = "mcpward_reloads"
 RELOADS_FAILED: Final = "mcpward_reloads_failed"
 LAST_RELOAD: Final = "mcpward_last_reload_timestamp_seconds"
+#: Only of a site with an external secret manager.
+MANAGER_UP: Final = "mcpward_secret_manager_up"
+MANAGER_FAILURES: Final = "mcpward_secret_manager_failures"
 _MAX_SERIES: Final = 2000
 _OVERFLOW: Final = (UNKNOWN,) * 5
 _OK: Final = Result.OK
@@ -42,6 +45,7 @@ Counted = tuple[str, str]
 LEAST: Final = frozenset(
     {
         "mcpward_limit_store_up",
+        MANAGER_UP,
         "mcpward_traffic_writable",
         # Of the one database that all workers share.
         "mcpward_traffic_size_bytes",

@@ -9,7 +9,17 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from mcpward.traffic.metrics import BOUNDS, LAST_RELOAD, RELOADS, RELOADS_FAILED, RESTARTS, Metrics, Refused
+from mcpward.traffic.metrics import (
+    BOUNDS,
+    LAST_RELOAD,
+    MANAGER_FAILURES,
+    MANAGER_UP,
+    RELOADS,
+    RELOADS_FAILED,
+    RESTARTS,
+    Metrics,
+    Refused,
+)
 
 # OpenTelemetry's attribute names, with dots as underscores.
 _LABELS: Final = ("mcpward_server", "mcp_method_name", "gen_ai_tool_name", "error_type", "mcp_protocol_version")
@@ -30,6 +40,7 @@ GAUGES: Final = {
     "mcpward_traffic_max_size_bytes": "traffic.max_size",
     LAST_RELOAD: "when the site was reloaded last, in seconds since 1970; 0 when it was not",
     "mcpward_limit_store_up": "1 while the shared counters of limits answer every worker, else 0",
+    MANAGER_UP: "1 while every worker can read all secrets of the external secret manager, else 0",
 }
 COUNTERS: Final = {
     RESTARTS: "workers that died, or did not answer, and were replaced",
@@ -38,6 +49,7 @@ COUNTERS: Final = {
     "mcpward_traffic_calls_unrecorded": "calls that ran unrecorded, as traffic.when_full allows",
     "mcpward_traffic_rows_removed": "oldest rows of the record that were removed to keep it within its size",
     "mcpward_limit_store_failures": "failed or late answers of the shared counters of limits",
+    MANAGER_FAILURES: "looks at the external secret manager that could not read every server's secrets",
 }
 
 

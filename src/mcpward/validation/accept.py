@@ -20,7 +20,7 @@ from mcpward.core.subschema import Place, Subschemas
 from mcpward.core.values import AcceptedCall, Call, Tool
 from mcpward.validation import written
 from mcpward.validation.closely import look
-from mcpward.validation.schema import problems_of
+from mcpward.validation.schema import is_of_guards, problems_of
 
 _NONE: Final = b"{}"
 _UNKNOWN: Final[Mapping[str, Any]] = {}
@@ -158,6 +158,8 @@ def _refusal(error: BaseException, reason: Reason, top: Place, value: Any) -> Re
     """Return the refusal that says what binding went wrong with, without a value."""
     if isinstance(error, ValidationError):
         problems = problems_of(error, top, value)
+        if reason is Reason.ARGUMENTS_INVALID and is_of_guards(error):
+            return Refusal(Reason.ARGUMENT_DANGEROUS, "a guard refused", Problems(tuple(problems)))
     elif isinstance(error, _ENDS):
         # An author's guard or validator that ends the process would end it for every caller.
         return Fault(error_id(), f"checking the arguments raised {type(error).__name__}")

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from mcpward.core.facts import Problem
+from mcpward.core.model_words import BREAKS_SCHEMA, IS_DANGEROUS
 from mcpward.core.subschema import Place
 from mcpward.validation.paths import public_path
 from mcpward.validation.wording import describe, required, undeclared
@@ -20,6 +21,7 @@ _MISSING: Final = frozenset({"missing", "missing_argument", "missing_keyword_onl
 _PLAIN: Final = frozenset({"finite_number", "json_invalid"})
 #: Checks that an author wrote: what they say may quote the value.
 _OWN: Final = frozenset({"value_error", "assertion_error"})
+_OF_GUARDS: Final = frozenset({BREAKS_SCHEMA, IS_DANGEROUS})
 #: The name of an error type if the schema says nothing of its place.
 _RULES: Final = {
     "model_type": "an object",
@@ -63,6 +65,14 @@ def problems_of(error: ValidationError, top: Place, value: Any) -> list[Problem]
     return [Problem(path, rule) for path, rule in found]
 
 
+def is_of_guards(error: ValidationError) -> bool:
+    """Return whether the value fits the schema, and only guards refuse it."""
+    if error.error_count() > _COUNTED:
+        return False
+    details = error.errors(include_url=False, include_input=False, include_context=False)
+    return all(detail["type"] == IS_DANGEROUS for detail in details)
+
+
 def _problem(detail: ErrorDetails, top: Place, value: Any) -> tuple[str, str]:
     kind, parts = detail["type"], detail["loc"]
     path: list[str | int] = []
@@ -85,7 +95,9 @@ def _problem(detail: ErrorDetails, top: Place, value: Any) -> tuple[str, str]:
             continue  # which member of a union was tried
         path.append(part)
     rule = describe(place) or _RULES.get(kind, kind)
-    if kind in _OWN:
+    if kind in _OF_GUARDS:
+        rule = detail["ctx"]["rule"]
+    elif kind in _OWN:
         rule = "refused by this tool's own check"
     elif parts and parts[-1] == _KEY:
         rule = "a name that the schema's propertyNames allow"

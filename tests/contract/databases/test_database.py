@@ -232,13 +232,21 @@ async def test_a_query_changes_nothing_whatever_a_function_of_the_database_does(
     await db.close()
 
 
-@pytest.mark.parametrize("inner", ["/* of :name */", "-- of :name\n", 'AS "of :name"', "|| ' of :name'"])
-async def test_a_value_stays_out_of_quotes_and_comments_that_name_its_parameter(place, inner):
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT name /* of :name */ FROM products WHERE name = :name",
+        "SELECT name -- of :name\n FROM products WHERE name = :name",
+        'SELECT name AS "of :name" FROM products WHERE name = :name',
+        "SELECT name || ' of :name' FROM products WHERE name = :name",
+    ],
+)
+async def test_a_value_stays_out_of_quotes_and_comments_that_name_its_parameter(place, statement):
     place.run("INSERT INTO products (name) VALUES ('hidden')")
     db = place.database(read_only=True)
     try:
         for value in ("*/ FROM products -- ", "*/ ; COMMIT; DROP TABLE products; -- ", " , id FROM products -- "):
-            assert await db.query("SELECT name " + inner + " FROM products WHERE name = :name", name=value) == []
+            assert await db.query(statement, name=value) == []
         assert len(await db.query("SELECT name FROM products")) == 1
     finally:
         await db.close()

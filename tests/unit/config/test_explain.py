@@ -38,6 +38,8 @@ BESIDE = {
     "issuers.<name>.introspection": OWN
     | {"issuers.<name>.client_id": '"mcpward"', "issuers.<name>.client_secret": '"env:NAME"'},
     "issuers": OWN,
+    "secrets.manager.url": {"secrets.manager.token": '"env:NAME"'},
+    "secrets.manager": {"secrets.manager.url": '"https://vault.example"', "secrets.manager.token": '"env:NAME"'},
     "budgets.<name>.rate": {},
     "budgets.<name>.quota": {},
     "budgets": {"budgets.<name>.rate": '"25/second"'},
@@ -65,7 +67,7 @@ def test_every_setting_is_described_and_its_example_is_taken(one, tmp_path, monk
     (tmp_path / "tls").mkdir()
     for name in ("cert", "key"):
         (tmp_path / "tls" / f"{name}.pem").write_text("x")
-    given = {one.key: one.example} | next((more for key, more in BESIDE.items() if one.key.startswith(key)), {})
+    given = next((more for key, more in BESIDE.items() if one.key.startswith(key)), {}) | {one.key: one.example}
     text = "".join(f"{quoted(key)} = {value}\n" for key, value in given.items())
     (tmp_path / "mcpward.toml").write_text(text)
     loaded = read(tmp_path / "mcpward.toml", {}, {})

@@ -246,11 +246,6 @@ async def test_no_more_statements_than_the_lease_run_at_once(path):
     await db.close()
 
 
-async def test_sql_that_is_built_is_noticed(db):
-    with pytest.raises(StatementRefused, match="literals"):
-        [db._read(f"SELECT {number}") for number in range(1001)]
-
-
 async def test_a_file_that_is_not_there_is_not_made(tmp_path):
     for read_only in (True, False):
         db = Database(f"sqlite:///{tmp_path}/none.db", read_only=read_only)

@@ -92,8 +92,8 @@ def test_all_guards_are_asked(server):
         tool.bind(raw)
     assert refusal.value.reason is Reason.ARGUMENT_DANGEROUS
     assert facts_of(refusal.value)["problems"] == [
-        {"path": "b", "rule": "at most 1 days after a"},
-        {"path": "c", "rule": "at most 2 days after a"},
+        {"path": "b", "rule": "date range cannot exceed 1 days; you asked for 31"},
+        {"path": "c", "rule": "date range cannot exceed 2 days; you asked for 31"},
     ]
 
 

@@ -19,6 +19,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from mcpward.core.secret import Secret
 from mcpward.sdk.database.drivers import DRIVERS, package_of
+from mcpward.sdk.database.server_timeout import bound_at_server
 from mcpward.sdk.errors import DatabaseFailed, DatabaseMisuse
 
 _READ: Final = frozenset(
@@ -27,6 +28,7 @@ _READ: Final = frozenset(
 )
 _WRITE: Final = _READ | {sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE}
 _FORBIDDEN_FUNCTIONS: Final = frozenset({"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer"})
+_IN_MEMORY: Final = frozenset({None, "", ":memory:"})
 _BUSY_MS: Final = 5000
 _KNOWN: Final = 'write "sqlite:///…", "postgresql://…" or "mysql://…"'
 #: Of MySQL's protocol: the client may send several statements in one text.
@@ -65,10 +67,11 @@ def require_driver(url: URL) -> None:
         raise DatabaseMisuse(f"Database: the driver {module} is not installed", hint=hint) from None
 
 
-def open_engine(url: Secret, *, read_only: bool, pool_size: int, folder: Path) -> AsyncEngine:
+def open_engine(url: Secret, *, read_only: bool, pool_size: int, folder: Path, timeout_s: float) -> AsyncEngine:
     """Return an engine that connects on first use, and whose connections are locked down before their first statement.
 
-    The path of a SQLite file starts at ``folder`` if it is relative.
+    The path of a SQLite file starts at ``folder`` if it is relative. A server ends statements soon after ``timeout_s``
+    by itself, whether it can still be told or not.
 
     Raises:
         DatabaseFailed: the SQLite file is not there; it is never made here.
@@ -78,9 +81,11 @@ def open_engine(url: Secret, *, read_only: bool, pool_size: int, folder: Path) -
         return _open_sqlite(parsed, read_only=read_only, pool_size=pool_size, folder=folder)
     # Asked before each use: a server that was restarted, or that closes what was idle, would fail the next call.
     connect = {"async_creator_fn": _connected_to_mysql} if parsed.get_driver_name() == "aiomysql" else {}
-    return create_async_engine(
+    engine = create_async_engine(
         parsed, hide_parameters=True, pool_size=pool_size, max_overflow=0, pool_pre_ping=True, connect_args=connect
     )
+    bound_at_server(engine, timeout_s)
+    return engine
 
 
 async def retire(engine: AsyncEngine) -> None:
@@ -156,13 +161,22 @@ async def _connected_to_mysql(*args: Any, **options: Any) -> Any:
     return connection
 
 
+def missing_file(url: Secret, folder: Path) -> str:
+    """Return what to tell of a SQLite file that is not there; "" for one that is, and for every other database."""
+    parsed = read_url(url)
+    if parsed.get_backend_name() != "sqlite" or parsed.database in _IN_MEMORY:
+        return ""
+    file = folder / str(parsed.database)
+    return "" if file.is_file() else _no_file(file, str(parsed.database), folder)
+
+
 def _no_file(file: Path, named: str, folder: Path) -> str:
     start = "" if Path(named).is_absolute() else f" (the relative path {named} starts at {folder})"
     return f"there is no database file {file}{start}: create it first, because mcpward creates none"
 
 
 def _open_sqlite(url: URL, *, read_only: bool, pool_size: int, folder: Path) -> AsyncEngine:
-    is_file = url.database not in {None, "", ":memory:"}
+    is_file = url.database not in _IN_MEMORY
     if is_file:
         # SQLite's URI form: rw and ro both refuse to make a file that is not there.
         file = folder / str(url.database)

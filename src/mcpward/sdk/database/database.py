@@ -5,62 +5,38 @@ SQLite files, PostgreSQL, MySQL and MariaDB; other SQLAlchemy async URLs are han
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from functools import lru_cache, partial
-from typing import Any, Final, LiteralString, Self, TypeVar, overload
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
+from typing import Any, Final, Literal, LiteralString, TypeVar, overload
 from weakref import WeakSet
 
-import pydantic
-from sqlalchemy import Connection, CursorResult, TextClause, bindparam, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from mcpward.core.fair_timeout import fair_timeout
 from mcpward.core.limit_name import SYNTAX, is_limit_name
 from mcpward.core.secret import Secret
-from mcpward.sdk.author_place import author_place
-from mcpward.sdk.database.connection import open_engine, read_url, reading, require_driver, retire
+from mcpward.sdk.author_place import author_module, author_place
+from mcpward.sdk.database import composed
+from mcpward.sdk.database.caller_settings import CallerSettings
+from mcpward.sdk.database.connection import missing_file, open_engine, read_url, reading, require_driver, retire
+from mcpward.sdk.database.constants import CONSTANTS
 from mcpward.sdk.database.database_failure import failure_of, noted
-from mcpward.sdk.database.drivers import MYSQL
+from mcpward.sdk.database.fetching import Caps, Changed, Rows, batches
 from mcpward.sdk.database.lease import Leases
-from mcpward.sdk.database.parameters import bindable
-from mcpward.sdk.database.rows import reader_of
-from mcpward.sdk.database.statement import (
-    Statement,
-    bound_text,
-    read_statement,
-    require_mysql,
-    require_parameters,
-    require_read,
-    require_write,
-)
+from mcpward.sdk.database.prepared import Statements
+from mcpward.sdk.database.results import Results, typed
 from mcpward.sdk.database.statement_timeout import StatementTimeout, within
-from mcpward.sdk.errors import DatabaseFailed, DatabaseMisuse, StatementRefused, ToolError
+from mcpward.sdk.database.transaction import Transaction, within_transaction
+from mcpward.sdk.errors import DatabaseFailed, DatabaseMisuse, StatementRefused
 from mcpward.sdk.options import options
 
 T = TypeVar("T")
-_MOST_STATEMENTS: Final = 1000
 _MASKED: Final = str(Secret(""))
-_BOUNDS: Final = {"max_concurrency": "5", "row_cap": "1000", "timeout_s": "10"}
+_BOUNDS: Final = {"max_concurrency": "5", "row_cap": "1000", "byte_cap": "10_000_000", "timeout_s": "10"}
+_TRANSACTION: Final = "(a transaction)"
 _URLS: Final = '"sqlite:///shop.db", "postgresql://…" or "mysql://…"'
 _open: "WeakSet[Database]" = WeakSet()
-
-
-class Changed(int):
-    """The number of rows that a statement changed, as an ``int``.
-
-    ``rows`` are those of its RETURNING, as dicts. ``inserted_id`` is the AUTO_INCREMENT value of the one row that an
-    INSERT added on MySQL, which has no RETURNING, or on MariaDB; None elsewhere.
-    """
-
-    rows: list[dict[str, Any]]
-    inserted_id: int | None
-
-    def __new__(cls, count: int, rows: list[dict[str, Any]] | None = None, inserted_id: int | None = None) -> Self:
-        """Make one of a count."""
-        made = super().__new__(cls, count)
-        made.rows = rows or []
-        made.inserted_id = inserted_id
-        return made
 
 
 class Database:
@@ -91,23 +67,33 @@ class Database:
         max_concurrency: int = 5,
         read_only: bool = True,
         row_cap: int = 1000,
+        byte_cap: int = 10_000_000,
         timeout_s: float = 10,
+        session: Mapping[str, str] | None = None,
+        role: LiteralString | None = None,
+        packages: Iterable[str] = (),
     ) -> None:
-        _require_bounds(max_concurrency, row_cap, timeout_s)
+        bounds = {"max_concurrency": max_concurrency, "row_cap": row_cap, "byte_cap": byte_cap, "timeout_s": timeout_s}
+        _require_bounds(bounds)
         if name is not None and not is_limit_name(name):
             raise DatabaseMisuse(f"Database: a name is {SYNTAX}", hint='write name="orders"')
         self._name = name
         self._url = _read(url)
+        self._dialect = read_url(self._url).get_backend_name()
+        self._settings = CallerSettings(session, role, self._dialect)
         self._folder = author_place().folder
         self._max_concurrency = max_concurrency
         self._read_only = read_only
-        self._row_cap = row_cap
         self._timeout_s = timeout_s
         self._engine: AsyncEngine | None = None
+        self._is_bound = False
         self._opened_with = self._url
         self._retiring: set[asyncio.Task[None]] = set()
         self._leases = Leases(max_concurrency)
-        self._statements: dict[str, Statement] = {}
+        self._statements = Statements(self._dialect, is_read_only=read_only)
+        self._results = Results(Caps(row_cap, byte_cap))
+        for package in (author_module(), *packages):
+            CONSTANTS.include(package)
 
     def __repr__(self) -> str:
         return f"Database(read_only={self._read_only})"
@@ -123,69 +109,147 @@ class Database:
         return self._read_only
 
     @property
+    def missing(self) -> str:
+        """What to tell of its SQLite file if that is not there; else empty."""
+        return missing_file(self._url, self._folder)
+
+    @property
     def max_concurrency(self) -> int:
         """Statements that run at once."""
         return self._max_concurrency
 
     @overload
-    async def query(self, sql: LiteralString, /, *, into: type[T], **params: Any) -> list[T]: ...
+    async def query(
+        self, sql: LiteralString | composed.sql, /, *, into: type[T], on_cap: Literal["refuse"] = ..., **params: Any
+    ) -> list[T]: ...
     @overload
-    async def query(self, sql: LiteralString, /, *, into: None = None, **params: Any) -> list[dict[str, Any]]: ...
-    async def query(self, sql: LiteralString, /, *, into: Any = None, **params: Any) -> list[Any]:
+    async def query(
+        self, sql: LiteralString | composed.sql, /, *, into: None = ..., on_cap: Literal["refuse"] = ..., **params: Any
+    ) -> list[dict[str, Any]]: ...
+    @overload
+    async def query(
+        self, sql: LiteralString | composed.sql, /, *, into: type[T], on_cap: Literal["truncate"], **params: Any
+    ) -> Rows[T]: ...
+    @overload
+    async def query(
+        self, sql: LiteralString | composed.sql, /, *, into: None = ..., on_cap: Literal["truncate"], **params: Any
+    ) -> Rows[dict[str, Any]]: ...
+    async def query(
+        self, sql: LiteralString | composed.sql, /, *, into: Any = None, on_cap: str = "refuse", **params: Any
+    ) -> list[Any]:
         """Return the rows of a SELECT as dicts, or as ``into`` (pydantic model, dataclass, TypedDict, msgspec struct).
 
         A list is bound as several values: ``WHERE id IN :ids``. The database itself keeps the statement from changing
-        anything, also with ``read_only=False``.
+        anything, also with ``read_only=False``. ``on_cap="truncate"`` returns the rows that are within the caps, and
+        says so: ``rows.truncated``.
 
         Raises:
-            StatementRefused: the SQL is not one reading statement, or its parameters do not match ``params``.
-            ToolError: more rows than ``row_cap``: the error asks the caller to narrow the request.
+            StatementRefused: the SQL is no constant of the author's code, is not one reading statement, or its
+                parameters do not match ``params``.
+            ToolError: more than ``row_cap`` or ``byte_cap``: the error asks the caller to narrow the request.
             DatabaseFailed: the database refused, took too long, or a row does not fit ``into``.
         """
-        statement = self._read(sql)
-        require_read(statement)
+        bound = self._statements.reading(sql, params)
+        told = self._settings.values()
 
-        async def fetch(connection: AsyncConnection) -> list[dict[str, Any]]:
+        async def fetch(connection: AsyncConnection) -> list[Any]:
             async with reading(connection):
-                return await _fetched(connection, statement, *self._bound(statement, params), self._row_cap + 1)
+                await self._tell(connection, told)
+                return await self._results.fetch(connection, bound, into, on_cap)
 
-        rows = await self._run(fetch, statement)
-        if len(rows) > self._row_cap:
-            raise ToolError(f"the answer has more than {self._row_cap} rows: narrow the request")
-        if into is None:
-            return rows
-        try:
-            return reader_of(into)(rows)
-        except (ValueError, TypeError) as error:  # its text quotes the row
-            raise DatabaseFailed(f"a row does not fit {into.__name__}: {_shape(error)}") from None
+        return await self._run(fetch, bound.statement.text)
 
-    async def execute(self, sql: LiteralString, /, **params: Any) -> Changed:
+    @overload
+    def stream(self, sql: LiteralString | composed.sql, /, *, into: type[T], **params: Any) -> AsyncIterator[T]: ...
+    @overload
+    def stream(
+        self, sql: LiteralString | composed.sql, /, *, into: None = ..., **params: Any
+    ) -> AsyncIterator[dict[str, Any]]: ...
+    async def stream(
+        self, sql: LiteralString | composed.sql, /, *, into: Any = None, **params: Any
+    ) -> AsyncIterator[Any]:
+        """Yield the rows of a SELECT one by one: ``async for row in db.stream("…")``. For results without a cap.
+
+        A few hundred rows are in memory at a time. The connection is held until the loop ends, and each batch has
+        ``timeout_s``.
+
+        Raises:
+            StatementRefused: as :meth:`query`.
+            DatabaseFailed: as :meth:`query`.
+        """
+        bound = self._statements.reading(sql, params)
+        told, text = self._settings.values(), bound.statement.text
+        async with self._connected(text) as connection:
+
+            async def begin(_: AsyncConnection) -> None:
+                await self._tell(connection, told)
+
+            async with reading(connection), aclosing(batches(connection, bound)) as read:
+                await self._timed(connection, begin, text)
+                while (batch := await self._timed(connection, lambda _: anext(read, None), text)) is not None:
+                    for row in typed(batch, into):
+                        yield row
+
+    @overload
+    async def execute(self, sql: LiteralString | composed.sql, /, *, into: type[T], **params: Any) -> Changed[T]: ...
+    @overload
+    async def execute(
+        self, sql: LiteralString | composed.sql, /, *, into: None = ..., **params: Any
+    ) -> Changed[dict[str, Any]]: ...
+    async def execute(self, sql: LiteralString | composed.sql, /, *, into: Any = None, **params: Any) -> Changed[Any]:
         """Run one INSERT, UPDATE or DELETE in a transaction of its own and return the number of rows it changed.
 
-        The number is a :class:`Changed`: ``rows`` are the result of ``RETURNING id``, ``inserted_id`` is MySQL's.
+        The number is a :class:`Changed`: ``rows`` are the result of ``RETURNING id``, as dicts or as ``into``;
+        ``inserted_id`` is MySQL's.
 
         Raises:
             StatementRefused: another statement, parameters that do not match, or a read-only database.
             UniqueViolated: the value of a key or of a UNIQUE column is taken. It is a ``ConstraintViolated``.
             ConstraintViolated: NOT NULL, CHECK or a foreign key forbids it. It is a ``DatabaseFailed``.
-            DatabaseFailed: the database refused or took too long.
+            DatabaseFailed: the database refused or took too long, or a row does not fit ``into``.
             ToolError: RETURNING gave more rows than ``row_cap``.
                 After each of these nothing was changed.
         """
-        if self._read_only:
-            raise StatementRefused("this Database is read-only; set read_only=False to change data")
-        statement = self._read(sql)
-        require_write(statement)
+        bound = self._statements.changing(sql, params)
+        told = self._settings.values()
 
-        async def change(connection: AsyncConnection) -> Changed:
+        async def change(connection: AsyncConnection) -> Changed[Any]:
             async with connection.begin():
-                bound = self._bound(statement, params)
-                done = await connection.run_sync(partial(_changed, statement, *bound, self._row_cap + 1))
-                if len(done.rows) > self._row_cap:
-                    raise ToolError(f"the answer has more than {self._row_cap} rows: narrow the request")
-                return done
+                await self._tell(connection, told)
+                return await self._results.change(connection, bound, into)
 
-        return await self._run(change, statement)
+        return await self._run(change, bound.statement.text)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Return a transaction for ``async with db.transaction() as tx``: all of its statements happen, or none.
+
+        It holds a connection, and has ``timeout_s`` in all. An exception that leaves the block undoes everything.
+
+        Raises:
+            StatementRefused: this database's transaction is open already, around this one.
+            ConstraintViolated: a deferred constraint forbids the whole.
+            DatabaseFailed: it took longer than ``timeout_s``, or the database is away. Nothing was changed, unless the
+                connection was lost while the end was on its way.
+        """
+        told = self._settings.values()
+        try:
+            async with (
+                fair_timeout(self._timeout_s),
+                self._connected(_TRANSACTION) as connection,
+                self._begun(connection, told),
+            ):
+                tx = Transaction(connection, self._statements, self._results, self._timed, is_read_only=self._read_only)
+                open_ones = within_transaction.set((*within_transaction.get(), self))
+                try:
+                    yield tx
+                finally:
+                    tx.end()
+                    within_transaction.reset(open_ones)
+        except TimeoutError:
+            raise self._late(_TRANSACTION) from None
+        except SQLAlchemyError as error:  # of its beginning or its end; a statement's own is translated before
+            raise failure_of(error, _TRANSACTION) from None
 
     async def close(self) -> None:
         """Close all connections. The next statement opens new ones."""
@@ -195,44 +259,74 @@ class Database:
             await engine.dispose()
         await asyncio.gather(*self._retiring)
 
-    def _read(self, sql: LiteralString) -> Statement:
-        known = self._statements.get(sql)
-        if known is None:
-            if not isinstance(sql, str):
-                raise StatementRefused("a statement is a literal text")
-            if len(self._statements) >= _MOST_STATEMENTS:
-                # A program holds a finite number of literals: these are being built, likely from values.
-                raise StatementRefused("too many different statements: write SQL as literals, values as parameters")
-            known = self._statements[sql] = read_statement(sql)
-        return known
+    @asynccontextmanager
+    async def _begun(self, connection: AsyncConnection, told: Mapping[str, str]) -> AsyncIterator[None]:
+        if self._read_only:
+            async with reading(connection):
+                await self._tell(connection, told)
+                yield
+            return
+        async with connection.begin():
+            if self._dialect == "sqlite":  # its own BEGIN would wait for the first change, and read before it
+                await connection.exec_driver_sql("BEGIN IMMEDIATE")
+            await self._tell(connection, told)
+            yield
 
-    def _bound(self, statement: Statement, params: Mapping[str, Any]) -> tuple[TextClause, dict[str, Any]]:
-        require_parameters(statement, frozenset(params))
-        driver = self._engine.dialect.name if self._engine is not None else ""
-        clause = _clause(statement.text, is_mysql=driver in MYSQL)
-        lists = [name for name, value in params.items() if isinstance(value, list | tuple | set | frozenset)]
-        if lists:
-            clause = clause.bindparams(*(bindparam(name, expanding=True) for name in lists))
-        return clause, {name: bindable(name, value, driver) for name, value in params.items()}
+    async def _tell(self, connection: AsyncConnection, told: Mapping[str, str]) -> None:
+        if not told:
+            return
+        await self._settings.tell(connection, told)
+        if self._settings.is_row_security and not self._is_bound:
+            await self._settings.require_bound(connection)
+            self._is_bound = True
 
-    async def _run(self, work: Callable[[AsyncConnection], Awaitable[T]], statement: Statement) -> T:
+    @asynccontextmanager
+    async def _connected(self, text: str) -> AsyncIterator[AsyncConnection]:
+        """Lease a connection, with what the database says while it is opened translated."""
+        self._require_outside()
+        async with AsyncExitStack() as held:
+
+            async def connect(_: StatementTimeout) -> AsyncConnection:
+                await held.enter_async_context(self._leases.one())
+                return await held.enter_async_context(self._opened().connect())
+
+            with self._translated(text):
+                connection = await within(self._timeout_s, connect)
+            yield connection
+
+    async def _run(self, work: Callable[[AsyncConnection], Awaitable[T]], text: str) -> T:
         """Lease a connection and work on it, all within the time."""
+        self._require_outside()
 
         async def leased(limit: StatementTimeout) -> T:
             async with self._leases.one(), self._opened().connect() as connection:
-                limit.driver = (await connection.get_raw_connection()).driver_connection
-                try:
-                    return await work(connection)
-                finally:
-                    limit.driver = None
+                return await _held(limit, connection, work)
 
-        try:
+        with self._translated(text):
             return await within(self._timeout_s, leased)
+
+    async def _timed(
+        self, connection: AsyncConnection, work: Callable[[AsyncConnection], Awaitable[T]], text: str
+    ) -> T:
+        with self._translated(text):
+            return await within(self._timeout_s, lambda limit: _held(limit, connection, work))
+
+    @contextmanager
+    def _translated(self, text: str) -> Iterator[None]:
+        try:
+            yield
         except TimeoutError:
-            late = DatabaseFailed(f"the database took longer than {self._timeout_s:g} s")
-            raise noted(late, statement.text) from None
+            raise self._late(text) from None
         except (SQLAlchemyError, OSError) as error:
-            raise failure_of(error, statement.text) from None
+            raise failure_of(error, text) from None
+
+    def _late(self, text: str) -> DatabaseFailed:
+        return noted(DatabaseFailed(f"the database took longer than {self._timeout_s:g} s"), text)
+
+    def _require_outside(self) -> None:
+        """Another connection would not see the transaction's changes, and may wait for its locks until it times out."""
+        if self in within_transaction.get():
+            raise StatementRefused("a transaction of this Database is open here: call tx.query() or tx.execute()")
 
     def _opened(self) -> AsyncEngine:
         """Return the engine of the URL that holds now: new connections use a renewed secret."""
@@ -243,22 +337,29 @@ class Database:
         elif url != self._opened_with:
             try:
                 require_driver(read_url(url))
+                if read_url(url).get_backend_name() != self._dialect:
+                    raise DatabaseMisuse("Database: the URL is one of another database")
                 engine = self._engine_of(url)
             except ValueError:
                 raise DatabaseFailed("the database URL was changed to one that cannot be used") from None
             retiring = asyncio.get_running_loop().create_task(retire(self._engine))
             self._retiring.add(retiring)
             retiring.add_done_callback(self._retiring.discard)
-            self._engine = engine
+            self._engine, self._is_bound = engine, False
         self._opened_with = url
         return self._engine
 
     def _engine_of(self, url: Secret) -> AsyncEngine:
-        return open_engine(url, read_only=self._read_only, pool_size=self._max_concurrency, folder=self._folder)
+        return open_engine(
+            url,
+            read_only=self._read_only,
+            pool_size=self._max_concurrency,
+            folder=self._folder,
+            timeout_s=self._timeout_s,
+        )
 
 
-def _require_bounds(max_concurrency: Any, row_cap: Any, timeout_s: Any) -> None:
-    given = {"max_concurrency": max_concurrency, "row_cap": row_cap, "timeout_s": timeout_s}
+def _require_bounds(given: Mapping[str, Any]) -> None:
     for name, value in given.items():
         kinds = (int, float) if name == "timeout_s" else (int,)
         if type(value) not in kinds or not value > 0:
@@ -286,59 +387,18 @@ def _read(url: Any) -> Secret:
     return secret
 
 
-async def _fetched(
-    connection: AsyncConnection, statement: Statement, clause: TextClause, values: dict[str, Any], most: int
-) -> list[dict[str, Any]]:
-    """Streamed: a plain execute would hold the whole result in memory before the cap is looked at."""
+async def _held(
+    limit: StatementTimeout, connection: AsyncConnection, work: Callable[[AsyncConnection], Awaitable[T]]
+) -> T:
+    """Work on a connection that may be interrupted meanwhile."""
+    limit.driver = (await connection.get_raw_connection()).driver_connection
     try:
-        result = await connection.stream(clause, values)
-        found = await result.mappings().fetchmany(most)
-        await result.close()
-    except SQLAlchemyError:
-        raise
-    except Exception as error:  # noqa: BLE001  # asyncpg's own, which SQLAlchemy does not wrap while it streams
-        raise failure_of(error, statement.text) from None
-    return [dict(row) for row in found]
-
-
-def _changed(
-    statement: Statement, clause: TextClause, values: dict[str, Any], most: int, connection: Connection
-) -> Changed:
-    """Streamed if there may be rows, as in :func:`_fetched`; only so is the count of other statements known."""
-    try:
-        result = connection.execute(clause, values, execution_options={"stream_results": statement.returns})
-        if not result.returns_rows:
-            return Changed(result.rowcount, inserted_id=_inserted_id(statement, result, connection.dialect.name))
-        rows = [dict(row) for row in result.mappings().fetchmany(most)]
-        result.close()
-    except SQLAlchemyError:
-        raise
-    except Exception as error:  # noqa: BLE001  # as in _fetched
-        raise failure_of(error, statement.text) from None
-    return Changed(len(rows), rows)
-
-
-def _inserted_id(statement: Statement, result: CursorResult[Any], dialect: str) -> int | None:
-    """Return the database's number of the one new row. SQLite's would be another row's after a conflict."""
-    is_one = statement.verb == "INSERT" and result.rowcount == 1 and dialect in MYSQL
-    return (result.lastrowid or None) if is_one else None
-
-
-@lru_cache(maxsize=_MOST_STATEMENTS)
-def _clause(sql: str, *, is_mysql: bool) -> TextClause:
-    if is_mysql:
-        require_mysql(sql)
-    return text(bound_text(sql))
+        return await work(connection)
+    finally:
+        limit.driver = None
 
 
 async def close_all() -> None:
     """Close every database that is open in this process; for the end of serving."""
     for database in list(_open):
         await database.close()
-
-
-def _shape(error: Exception) -> str:
-    if isinstance(error, pydantic.ValidationError):
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        return f"{'.'.join(map(str, first['loc']))} {first['type']}"
-    return type(error).__name__

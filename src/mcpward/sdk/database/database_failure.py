@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Callable
 from typing import Any, Final
 
+from mcpward.sdk.database.hints import hint_of
 from mcpward.sdk.errors import ConstraintViolated, DatabaseFailed, UniqueViolated
 
 _LONGEST: Final = 2000
@@ -63,15 +64,23 @@ _OF_TABLES: Final = re.compile(
 def failure_of(error: Exception, sql: str) -> DatabaseFailed:
     """Return what an author catches for a driver's ``error``, with notes for the log."""
     origin = _origin(error)
-    return noted(_kind_of(origin)(_named(origin)), sql, _said(origin, sql))
+    return noted(_kind_of(origin)(_named(origin)), sql, _said(origin, sql), _hint(origin))
 
 
-def noted(failure: DatabaseFailed, sql: str, said: str = "") -> DatabaseFailed:
-    """Return the failure with the statement, and what the database said of it, as notes."""
+def noted(failure: DatabaseFailed, sql: str, said: str = "", hint: str = "") -> DatabaseFailed:
+    """Return the failure with the statement, what the database said of it, and what to do about it, as notes."""
     if said:
         failure.add_note(f"the database said: {said}")
+    if hint:
+        failure.add_note(f"hint: {hint}")
     failure.add_note(f"statement: {textwrap.dedent(sql).strip()[:_LONGEST]}")
     return failure
+
+
+def _hint(origin: Any) -> str:
+    text = str(origin.args[-1]) if origin.args else ""
+    state = getattr(origin, "sqlstate", None) or ""
+    return hint_of(state, _number(origin), text, is_sqlite=hasattr(origin, "sqlite_errorname"))
 
 
 def _origin(error: BaseException) -> Any:

@@ -40,19 +40,23 @@ _OPEN: Final = frozenset("'\"`")
 _MYSQL: Final = {"comment": re.compile(r"/\*M?!|--(?!\s|\Z)", re.ASCII), "other": re.compile("#")}
 _TEMPLATE: Final = "__[POSTCOMPILE_"
 #: Tokens in which nothing is a parameter.
-_INNER: Final = frozenset({"comment", "text", "quoted"})
+INNER: Final = frozenset({"comment", "text", "quoted"})
+#: What a CTE may change. ``FOR UPDATE`` and ``FOR NO KEY UPDATE`` only lock.
+_CHANGES: Final = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE"})
+_LOCKS: Final = frozenset({"FOR", "KEY"})
 
 
 class Statement(Struct, frozen=True):
     """A single statement: its text, its first word in capitals, and the names of its parameters.
 
-    ``returns`` says that the word RETURNING stands in it.
+    ``returns`` says that the word RETURNING stands in it, ``may_change`` that a WITH may change something.
     """
 
     text: str
     verb: str
     names: frozenset[str]
     returns: bool = False
+    may_change: bool = False
 
 
 def read_statement(text: str) -> Statement:
@@ -86,7 +90,10 @@ def read_statement(text: str) -> Statement:
         raise StatementRefused(f"{min(outside)} is not allowed in a tool")
     if not words:
         raise StatementRefused("there is no statement")
-    return Statement(text, words[0], frozenset(names), "RETURNING" in words)
+    may_change = words[0] == "WITH" and any(
+        word in _CHANGES and words[number - 1] not in _LOCKS for number, word in enumerate(words)
+    )
+    return Statement(text, words[0], frozenset(names), "RETURNING" in words, may_change)
 
 
 def require_read(statement: Statement) -> None:
@@ -110,15 +117,6 @@ def require_parameters(statement: Statement, given: frozenset[str]) -> None:
         raise StatementRefused(f"there is no parameter :{min(extra)} in the statement")
 
 
-def bound_text(text: str) -> str:
-    """Return a statement as SQLAlchemy's ``text()`` has to be given it: with parameters nowhere but where they are.
-
-    It looks for names in quotes and comments, too, and MySQL's driver writes the values there: ``/* of :user */`` would
-    end where the value says.
-    """
-    return "".join(value.replace(":", r"\:") if kind in _INNER else value for kind, value in _tokens(text))
-
-
 def require_mysql(text: str) -> None:
     """Refuse what MySQL reads otherwise. Its driver writes values into the text: that is safe outside of quotes only.
 
@@ -127,11 +125,12 @@ def require_mysql(text: str) -> None:
     """
     if "\\" in text:
         raise StatementRefused("in MySQL a backslash is an escape: pass the text with it as a parameter")
-    if any(_MYSQL[kind].match(value) for kind, value in _tokens(text) if kind in _MYSQL):
+    if any(_MYSQL[kind].match(value) for kind, value in tokens_of(text) if kind in _MYSQL):
         raise StatementRefused("for MySQL a comment begins with -- and a space, or is /* plain */")
 
 
-def _tokens(text: str) -> Iterator[tuple[str, str]]:
+def tokens_of(text: str) -> Iterator[tuple[str, str]]:
+    """Return the kind and the text of each token."""
     return ((str(token.lastgroup), token.group()) for token in _TOKEN.finditer(text))
 
 

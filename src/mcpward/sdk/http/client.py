@@ -112,6 +112,9 @@ class ServerClient:
     async def _one(self, outgoing: OutgoingRequest) -> Received:
         if not all(entries.has(outgoing.url) for entries in self._lists):
             raise EgressRefused(Failure.HOST_NOT_ALLOWED, f"this server's tools may not call {outgoing.url.authority}")
+        if outgoing.hosts is not None and not outgoing.hosts.has(outgoing.url):  # a redirect
+            detail = f"{outgoing.url.authority} is not on the list of the guard of this URL"
+            raise EgressRefused(Failure.HOST_NOT_ALLOWED, detail)
         async with self._leases.one():
             return await self._client.send(outgoing, max_bytes=self._policy.max_bytes)
 

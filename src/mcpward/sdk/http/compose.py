@@ -12,6 +12,7 @@ from mcpward.core.secret import Secret, used_value_of
 from mcpward.egress.outgoing import OutgoingRequest, Use, read_header, require_method
 from mcpward.egress.url import parse
 from mcpward.sdk.errors import MissingSecret
+from mcpward.sdk.http.safe_url import SafeUrl, hosts_of, text_of
 
 Text: TypeAlias = str | Secret
 #: Values are texts, numbers, secrets, None, or lists of them.
@@ -32,7 +33,7 @@ class Composer:
     def compose(
         self,
         method: str,
-        url: Text,
+        url: Text | SafeUrl,
         *,
         params: Pairs | None,
         headers: HeaderPairs | None,
@@ -61,7 +62,8 @@ class Composer:
             fields.append(("content-type", media))
         if "accept" not in names:
             fields.append(("accept", "*/*"))
-        return OutgoingRequest(require_method(method), target, tuple(fields), body, tuple(self.uses))
+        hosts = hosts_of(url) if isinstance(url, SafeUrl) else None
+        return OutgoingRequest(require_method(method), target, tuple(fields), body, tuple(self.uses), hosts)
 
     def _text(self, value: Any, what: str, header: str = "") -> str:
         if isinstance(value, Secret):
@@ -91,8 +93,8 @@ class Composer:
             found += [(str(name), self._plain(one, f"{what}[{name!r}]")) for one in several]
         return found
 
-    def _url(self, url: Text, params: Pairs | None) -> str:
-        text = self._text(url, _URL)
+    def _url(self, url: Text | SafeUrl, params: Pairs | None) -> str:
+        text = text_of(url) if isinstance(url, SafeUrl) else self._text(url, _URL)
         if not params:
             return text
         query = "&".join(

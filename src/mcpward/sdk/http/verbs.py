@@ -12,6 +12,7 @@ from mcpward.sdk.http.client import told
 from mcpward.sdk.http.compose import Body, Composer, HeaderPairs, Misuse, Pairs, Text
 from mcpward.sdk.http.http_response import Response
 from mcpward.sdk.http.installed import client_here
+from mcpward.sdk.http.safe_url import SafeUrl
 
 
 class Options(TypedDict, total=False):
@@ -34,7 +35,7 @@ class BodyOptions(Options, total=False):
 
 def request(
     method: str,
-    url: Text,
+    url: Text | SafeUrl,
     *,
     params: Pairs | None = None,
     headers: HeaderPairs | None = None,
@@ -84,36 +85,36 @@ async def _send(
         return await client.send(outgoing, timeout_s=timeout_s, follow_redirects=follow_redirects)
 
 
-def get(url: Text, **options: Unpack[Options]) -> Coroutine[Any, Any, Response]:
+def get(url: Text | SafeUrl, **options: Unpack[Options]) -> Coroutine[Any, Any, Response]:
     """Send a GET; see :func:`request`."""
     return request("GET", url, **options)
 
 
-def head(url: Text, **options: Unpack[Options]) -> Coroutine[Any, Any, Response]:
+def head(url: Text | SafeUrl, **options: Unpack[Options]) -> Coroutine[Any, Any, Response]:
     """Send a HEAD; see :func:`request`."""
     return request("HEAD", url, **options)
 
 
-def options(url: Text, **options: Unpack[Options]) -> Coroutine[Any, Any, Response]:
+def options(url: Text | SafeUrl, **options: Unpack[Options]) -> Coroutine[Any, Any, Response]:
     """Send an OPTIONS; see :func:`request`."""
     return request("OPTIONS", url, **options)
 
 
-def delete(url: Text, **options: Unpack[Options]) -> Coroutine[Any, Any, Response]:
+def delete(url: Text | SafeUrl, **options: Unpack[Options]) -> Coroutine[Any, Any, Response]:
     """Send a DELETE; see :func:`request`."""
     return request("DELETE", url, **options)
 
 
-def post(url: Text, **options: Unpack[BodyOptions]) -> Coroutine[Any, Any, Response]:
+def post(url: Text | SafeUrl, **options: Unpack[BodyOptions]) -> Coroutine[Any, Any, Response]:
     """Send a POST; see :func:`request`."""
     return request("POST", url, **options)
 
 
-def put(url: Text, **options: Unpack[BodyOptions]) -> Coroutine[Any, Any, Response]:
+def put(url: Text | SafeUrl, **options: Unpack[BodyOptions]) -> Coroutine[Any, Any, Response]:
     """Send a PUT; see :func:`request`."""
     return request("PUT", url, **options)
 
 
-def patch(url: Text, **options: Unpack[BodyOptions]) -> Coroutine[Any, Any, Response]:
+def patch(url: Text | SafeUrl, **options: Unpack[BodyOptions]) -> Coroutine[Any, Any, Response]:
     """Send a PATCH; see :func:`request`."""
     return request("PATCH", url, **options)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from pydantic.json_schema import JsonSchemaValue
 
+from mcpward.core.email_pattern import EMAIL
 from mcpward.sdk.schema.schema_bounds import parts
 from mcpward.sdk.schema.schema_export import Untitled
 
@@ -19,11 +20,6 @@ _INTEGER: Final = r"^-?(?:0|[1-9][0-9]{0,17})$"
 _NUMBER: Final = r"^-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,17})?$"
 _BASE64: Final = r"^(?:[A-Za-z0-9{0}]{{4}})*(?:[A-Za-z0-9{0}]{{2}}==|[A-Za-z0-9{0}]{{3}}=)?$"
 _BOUNDS: Final = ("ge", "gt", "le", "lt", "multiple_of")
-#: An address that both RFC 5321 and email-validator take: no quotes, no address literal, a domain of two labels.
-_EMAIL: Final = (
-    r"^[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*(?:\.[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*)*"
-    r"\.[A-Za-z]{2,}$"
-)
 #: Replacements for formats that JSON Schema does not have, or that mean something else there: a strict client compiles
 #: no schema with a format that it does not know, and Python's patterns are not ECMAScript's.
 _INSTEAD: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -35,7 +31,7 @@ _INSTEAD: Final[Mapping[str, Mapping[str, Any]]] = {
     "ipv6interface": {"examples": ["2001:db8::1/32"]},
     "ipvanyinterface": {"examples": ["192.0.2.1/24", "2001:db8::1/32"]},
     "name-email": {"examples": ["Name <name@example.com>"]},
-    "email": {"format": "email", "pattern": _EMAIL},
+    "email": {"format": "email", "pattern": EMAIL},
     "base64": {"contentEncoding": "base64", "pattern": _BASE64.format("+/")},
     "base64url": {"contentEncoding": "base64url", "pattern": _BASE64.format("_-")},
     "binary": {},

@@ -1,0 +1,123 @@
+"""Row security: who calls, told to PostgreSQL for one transaction, so that its policies filter the rows.
+
+``set_config(name, value, true)`` is ``SET LOCAL``: it ends with the transaction, and the next caller's statement on the
+same connection starts without it. There is no statement without a value: without a caller nothing is sent.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mcpward.core.values import AuthMethod, Principal
+from mcpward.core.work import current
+from mcpward.sdk.errors import DatabaseFailed, DatabaseMisuse, StatementRefused
+
+_NAME: Final = re.compile(r"[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*", re.ASCII)
+_ROLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}", re.ASCII)
+_PLAIN: Final = ("subject", "issuer", "name", "client", "key_id", "server")
+_MAPPINGS: Final = ("claims", "tags")
+_KNOWN: Final = "caller.subject, caller.issuer, caller.claims.NAME or caller.tags.NAME"
+_PASSES: Final = text("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user")
+
+
+class CallerSettings:
+    """What a transaction is told first: settings from the caller, and the role that it runs as.
+
+    Raises:
+        DatabaseMisuse: another database than PostgreSQL, or a name, a source or a role that means nothing.
+    """
+
+    def __init__(self, session: Any, role: Any, dialect: str) -> None:
+        if session is None and role is None:
+            self._sources: dict[str, str] = {}
+            self._role = None
+            self._told = None
+            return
+        option = "session" if session is not None else "role"
+        if dialect != "postgresql":
+            hint = f"leave out {option}=, and filter by a parameter: WHERE owner = :owner"
+            raise DatabaseMisuse(f"Database: {option} is row security of PostgreSQL, and this is {dialect}", hint=hint)
+        if role is not None and not (isinstance(role, str) and _ROLE.fullmatch(role)):
+            raise DatabaseMisuse("Database: role is the name of a role", hint='write role="shop_reader"')
+        self._sources = _read(session or {})
+        self._role = role
+        names = [*([("role", "role")] if role else []), *((name, f"v{n}") for n, name in enumerate(self._sources))]
+        calls = ", ".join(f"set_config('{name}', CAST(:{bound} AS text), true)" for name, bound in names)
+        self._told = text(f"SELECT {calls}")  # names that matched above
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether anything is told at all."""
+        return self._told is not None
+
+    @property
+    def is_row_security(self) -> bool:
+        """Whether policies depend on what is told, so that the role must not pass them."""
+        return bool(self._sources)
+
+    def values(self) -> dict[str, str]:
+        """Return the values for the call that runs.
+
+        Raises:
+            StatementRefused: no call runs, its caller has no identity, or lacks one of the values.
+        """
+        given = {} if self._role is None else {"role": self._role}
+        if not self._sources:
+            return given
+        work = current.get(None)
+        principal = work.principal if work is not None else None
+        if principal is None or principal.way is AuthMethod.ANONYMOUS:
+            raise StatementRefused("rows of this Database belong to callers, and there is none who is known")
+        for number, source in enumerate(self._sources.values()):
+            value = _value(principal, source)
+            if not value:
+                raise StatementRefused(f"rows of this Database belong to callers, and this one has no {source}")
+            given[f"v{number}"] = value
+        return given
+
+    async def tell(self, connection: AsyncConnection, values: Mapping[str, str]) -> None:
+        """Tell the transaction, which begins with this if it has not begun."""
+        if self._told is not None:
+            await connection.execute(self._told, dict(values))
+
+    async def require_bound(self, connection: AsyncConnection) -> None:
+        """Raise :class:`DatabaseFailed` if the connection's role passes every policy: rows of all would be read."""
+        if (await connection.execute(_PASSES)).scalar_one_or_none() is not False:
+            raise DatabaseFailed(
+                "row security does not hold for this role, which is a superuser or has BYPASSRLS: "
+                'connect as another, or write Database(…, role="…")'
+            )
+
+
+def _read(session: Any) -> dict[str, str]:
+    if not isinstance(session, Mapping):
+        raise DatabaseMisuse("Database: session is a dict", hint='write session={"app.user_id": "caller.subject"}')
+    for name, source in session.items():
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            hint = 'write session={"app.user_id": "caller.subject"}'
+            raise DatabaseMisuse("Database: a setting of session has a name with a dot, in small letters", hint=hint)
+        owner, _, rest = str(source).partition(".")
+        first, _, inner = rest.partition(".")
+        is_known = owner == "caller" and ((first in _PLAIN and not inner) or (first in _MAPPINGS and bool(inner)))
+        if not isinstance(source, str) or not is_known:
+            raise DatabaseMisuse(f"Database: the source of {name} is nothing of a caller", hint=f"write {_KNOWN}")
+    return dict(session)
+
+
+def _value(principal: Principal, source: str) -> str:
+    """Return what the caller has there, as a text; "" for nothing, and for what is no single value."""
+    _, first, *inner = source.split(".", 2)
+    if first == "name":
+        is_token = principal.way is AuthMethod.OAUTH
+        return principal.subject if is_token else principal.client
+    if first == "client" and principal.way is not AuthMethod.OAUTH:
+        return ""  # the name of a key, which is caller.name
+    found: Any = getattr(principal, first, None)
+    if inner:
+        found = found.get(inner[0]) if isinstance(found, Mapping) else None
+    if isinstance(found, bool) or not isinstance(found, str | int):
+        return ""
+    return str(found)

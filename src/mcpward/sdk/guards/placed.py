@@ -1,0 +1,58 @@
+"""A guard of one value, set on a parameter by its name: where no annotation can hold it, and where it has to wait."""
+
+import inspect
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+from mcpward.core.facts import Problem
+from mcpward.sdk.guards.opened import SafeOpening
+from mcpward.sdk.guards.parameter_guard import ParameterGuard
+
+
+class Placed:
+    """``guard`` on ``parameter``. A value that is None, or was left out, is not checked."""
+
+    def __init__(self, parameter: str, guard: ParameterGuard, *, is_shown: bool = True) -> None:
+        self.parameter = parameter
+        self.guard = guard
+        self.parameters = (parameter,)
+        self._is_shown = is_shown
+        if guard.waits:
+            self.check = self._awaited  # type: ignore[method-assign]  # the one check that this guard has
+
+    def describe(self) -> str:
+        """Return the guard's sentence; "" if the parameter's own schema has it already."""
+        return self.guard.describe() if self._is_shown else ""
+
+    def keywords(self, _parameter: str) -> Mapping[str, Any]:
+        """Return the guard's members for the published schema."""
+        return self.guard.keywords() if self._is_shown else {}
+
+    def check(self, arguments: Mapping[str, Any]) -> Any:
+        """Return the guard's problem with the value."""
+        value = plain(arguments.get(self.parameter))
+        return None if value is None else self._read(self.guard.check(value))
+
+    async def _awaited(self, arguments: Mapping[str, Any]) -> Problem | None:
+        value = plain(arguments.get(self.parameter))
+        if value is None:
+            return None
+        said = self.guard.check(value)
+        return self._read(await said if inspect.isawaitable(said) else said)
+
+    def _read(self, said: Any) -> Problem | None:
+        return None if said is None else Problem(self.parameter, said)
+
+    def __repr__(self) -> str:
+        return f"{self.parameter}: {self.guard!r}"
+
+
+def plain(value: Any) -> Any:
+    """Return a bound value as JSON has it, where the type behind an annotation is another."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, UUID):
+        return str(value)
+    return value.name if isinstance(value, SafeOpening) else value
