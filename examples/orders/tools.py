@@ -200,7 +200,7 @@ async def search_products(
 
 
 @server.tool(destructive=True, idempotent=True, pools=[db, till])
-async def cancel_order(caller: Caller, order_id: Annotated[int, Field(ge=1)]) -> str:
+async def cancel_order(caller: Caller, order_id: Annotated[int, Field(ge=1, le=2_147_483_647)]) -> str:
     """Cancel an order that has not been shipped."""
     changed = await till.execute(
         """

@@ -30,7 +30,7 @@ server = Server("shop", instructions="Products, orders, parcels and the manual o
 
 
 @server.tool(read_only=True, pools=[catalogue])
-async def products(word: str, limit: Annotated[int, Limit(max=50)] = 10) -> list[Row]:
+async def products(word: Annotated[str, Field(max_length=100)], limit: Annotated[int, Limit(max=50)] = 10) -> list[Row]:
     """Products with a word in their name. Prices are in cents."""
     return await catalogue.query("SELECT * FROM products WHERE instr(name, :word) LIMIT :n", word=word, n=limit)
 
@@ -81,7 +81,7 @@ async def send(order: Number, carrier: AsyncClient) -> Row:
 
 
 @server.tool(read_only=True)
-def manual(word: Annotated[str, Field(min_length=2)]) -> list[str]:
+def manual(word: Annotated[str, Field(min_length=2, max_length=100)]) -> list[str]:
     """Pages of the manual that have a word."""
     return [name for name, page in MANUAL.items() if word.lower() in page.read_text().lower()]
 

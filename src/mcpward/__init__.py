@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from mcpward.sdk.header import Header
     from mcpward.sdk.http.safe_url import SafeUrl
     from mcpward.sdk.icon import Icon
+    from mcpward.sdk.owned import Owned
     from mcpward.sdk.process import Completed, RunFailed, run
     from mcpward.sdk.result import ToolResult
     from mcpward.sdk.server import Server
@@ -84,6 +85,7 @@ _HOMES = {
     "Message": "mcpward.sdk.content",
     "NewFile": "mcpward.sdk.guards.opened",
     "OneOf": "mcpward.sdk.guards.one_of",
+    "Owned": "mcpward.sdk.owned",
     "Page": "mcpward.sdk.guards.page_depth",
     "ParameterGuard": "mcpward.sdk.guards.parameter_guard",
     "Pattern": "mcpward.sdk.guards.pattern",
@@ -147,6 +149,7 @@ __all__ = [
     "Message",
     "NewFile",
     "OneOf",
+    "Owned",
     "Page",
     "ParameterGuard",
     "Pattern",

@@ -61,9 +61,15 @@ def text(result: RawResult) -> str:
 
 
 async def test_a_parameter_from_the_caller_is_the_callers_own(call):
-    assert (await call("my_shelf", contains="la")).structured == {"result": ["lamp", "plate"]}
+    assert text(await call("my_shelf", contains="plat")) == '["plate"]'
     with pytest.raises(Refusal, match="arguments-invalid"):
         await call("my_shelf", owner="k2")
+
+
+async def test_a_row_of_another_does_not_leave(call):
+    assert text(await call("parcel", parcel_id=1)) == '{"id":1,"user_id":"k1"}'
+    with pytest.raises(Refusal, match="output-refused"):
+        await call("parcel", parcel_id=2)
 
 
 async def test_every_tool_of_the_page_does_what_it_says(call):

@@ -19,6 +19,7 @@ KEPT = {
     ("authoring.md", "The record says which names were dropped"): "tests/wire/test_arguments.py",
     ("authoring.md", "The record says what is missing"): "tests/wire/test_bound_arguments.py",
     ("authoring.md", "and the record show the value, marked"): "tests/wire/test_bound_arguments.py",
+    ("authoring.md", "with a line in the log that has numbers and no values"): "tests/wire/test_bound_arguments.py",
     ("authoring.md", "The record says `operator:ACCOUNT` in place of an address"): "tests/wire/test_call.py",
     ("authoring.md", "second or longer, the log names it with its line"): "tests/wire/test_authors_mistakes.py",
     ("authoring.md", "is a warning in the log at each start"): "tests/wire/test_authors_mistakes.py",

@@ -528,6 +528,46 @@ MISTAKES: tuple[tuple[str, str, str], ...] = (
         '@server.tool(structured=True)\ndef f(n: int):\n    """D."""\n    return ""\n',
     ),
     (
+        "FromCaller with a path that there is none of",
+        PREAMBLE,
+        '@server.tool\ndef f(user: Annotated[str, FromCaller("email")]) -> str:\n    """D."""\n    return user\n',
+    ),
+    (
+        "FromCaller with a default",
+        PREAMBLE,
+        '@server.tool\ndef f(user: Annotated[str, FromCaller("subject")] = "") -> str:\n    """D."""\n    return user\n',
+    ),
+    (
+        "FromCaller as a default",
+        PREAMBLE,
+        '@server.tool\ndef f(user: str = FromCaller("subject")) -> str:\n    """D."""\n    return user\n',
+    ),
+    (
+        "FromCaller within another type",
+        PREAMBLE,
+        '@server.tool\ndef f(user: Annotated[str, FromCaller("subject")] | None) -> str:\n    """D."""\n    return user\n',
+    ),
+    (
+        "FromCaller for a type that no tag has",
+        PREAMBLE,
+        '@server.tool\ndef f(n: Annotated[float, FromCaller("tags.n")]) -> float:\n    """D."""\n    return n\n',
+    ),
+    (
+        "FromCaller in a prompt",
+        PREAMBLE,
+        '@server.prompt\ndef f(user: Annotated[str, FromCaller("subject")]) -> str:\n    """D."""\n    return user\n',
+    ),
+    (
+        "Owned over a text",
+        PREAMBLE,
+        '@server.tool(guards=[Owned(by="user_id")])\ndef f() -> str:\n    """D."""\n    return ""\n',
+    ),
+    (
+        "Owned by a member that the rows do not have",
+        PREAMBLE,
+        'class Order(BaseModel):\n    user: str\n@server.tool(guards=[Owned(by="usr")])\ndef f() -> list[Order]:\n    """D."""\n    return []\n',
+    ),
+    (
         "unknown_arguments as another word",
         PREAMBLE,
         '@server.tool(unknown_arguments="ignore")\ndef f(n: int) -> str:\n    """D."""\n    return ""\n',
@@ -595,7 +635,7 @@ MISTAKES: tuple[tuple[str, str, str], ...] = (
     (
         "a change in a read-only tool",
         PREAMBLE,
-        'db = Database("sqlite:///x.db", read_only=False)\n@server.tool(read_only=True)\nasync def f() -> int:\n    """D."""\n    return await db.execute("DELETE FROM x")\n',
+        'db = Database("sqlite://", read_only=False)\n@server.tool(read_only=True)\nasync def f() -> int:\n    """D."""\n    return await db.execute("DELETE FROM x")\n',
     ),
     ("the caller as an argument", PREAMBLE, '@server.tool\ndef f(caller: str) -> str:\n    """D."""\n    return ""\n'),
 )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -294,8 +295,15 @@ def configure(folder: Path, port: int, metrics_port: int, toml: str = "", server
     lavish = (
         '[limits]\nauth_failures = "100000/minute"\nrequests = "1000000/minute"\n' if "[limits]" not in toml else ""
     )
-    served = servers if servers is not None else SERVER
+    served = _unbounded(servers if servers is not None else SERVER)
     (folder / "mcpward.toml").write_text(f"{head}{lavish}{toml}\n{served}")
+
+
+def _unbounded(servers: str) -> str:
+    """Tools of tests take texts of any length, unless a test is about bounds."""
+    return (
+        servers if "bounds =" in servers else re.sub(r"(?m)^\[servers\.[^.\]]+\]$", r'\g<0>\nbounds = "off"', servers)
+    )
 
 
 LAVISH = (

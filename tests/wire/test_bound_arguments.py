@@ -16,7 +16,7 @@ from support.wire import until
 TOOLS = '''
 from typing import Annotated, Any
 from uuid import UUID
-from mcpward import Caller, FromCaller, Server
+from mcpward import Caller, FromCaller, Owned, Server
 
 server = Server("shop")
 ORDERS = {
@@ -43,6 +43,21 @@ async def seat(number: Annotated[int, FromCaller("tags.seat")]) -> int:
 async def my_tags(caller: Caller) -> dict[str, str]:
     """The tags of the caller's key."""
     return dict(caller.tags)
+
+
+ROWS = [{"id": 1, "tenant": "acme", "what": "anvil"}, {"id": 2, "tenant": "beta", "what": "canary-bread"}]
+
+
+@server.tool(read_only=True, guards=[Owned(by="tenant", caller="tags.tenant")])
+async def careless(ids: list[int]) -> list[dict[str, Any]]:
+    """Looks rows up by id alone."""
+    return [row for row in ROWS if row["id"] in ids]
+
+
+@server.tool(read_only=True, guards=[Owned(by="tenant", caller="tags.tenant", foreign="drop", within="items")])
+async def page() -> dict[str, list[dict[str, Any]]]:
+    """A page of all rows."""
+    return {"items": ROWS}
 
 
 @server.tool(destructive=True, confirm=True)
@@ -213,6 +228,31 @@ def test_the_command_lists_what_is_bound(ward: Ward):
     assert "user_id from caller.tags.tenant, region fixed" in ward.cli("tools", "foreign").stdout
     rights = ward.cli("tools", "foreign", "--tool", "orders_of", "--json").stdout
     assert "user_id" not in json.dumps(json.loads(rights)[0]["input_schema"])
+
+
+def test_rows_of_others_never_leave_a_tool_that_owns_its_rows(ward: Ward):
+    assert [row["what"] for row in result(ward, "acme", "careless", {"ids": [1]})] == ["anvil"]
+    for ids in ([2], [1, 2]):
+        answer = call(ward, "acme", "careless", {"ids": ids})
+        assert answer["result"]["isError"]
+        assert "canary" not in json.dumps(answer)
+        assert "it holds data of someone else" in answer["result"]["content"][0]["text"]
+    [record] = [one for one in ward.records("--tool", "careless") if one["arguments"] == '{"ids": [1, 2]}']
+    assert record["reason"] == "output-refused"
+    assert "1 of 2 rows have another tenant than the caller's tags.tenant" in record["detail"]
+    assert "1 of 2 rows have another tenant" in ward.log()
+
+
+def test_rows_of_others_are_dropped_where_the_author_says_so(ward: Ward):
+    for who, what in (("acme", "anvil"), ("beta", "canary-bread")):
+        answer = call(ward, who, "page")["result"]
+        assert [row["what"] for row in answer["structuredContent"]["items"]] == [what]
+        assert json.loads(answer["content"][0]["text"]) == answer["structuredContent"]
+
+
+def test_a_caller_without_the_value_by_which_rows_are_owned_does_not_see_the_tool(ward: Ward):
+    assert {"careless", "page"} & schemas(ward, "bare", "shop").keys() == set()
+    assert "error" in call(ward, "bare", "careless", {"ids": []})
 
 
 # ---- tokens ----

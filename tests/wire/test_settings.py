@@ -631,6 +631,11 @@ def ask_unknown_arguments(ward):
     return asked_with_more(ward, "toolCallId", "more")
 
 
+@flips("servers.bench.bounds", "off", "arguments-invalid", "")
+def ask_bounds(ward):
+    return reason_of(ward.call("echo", {"text": "a" * 10_001}))
+
+
 @flips("servers.bench.tools.echo.unknown_arguments", "drop", ["", "arguments-invalid"], ["", ""])
 def ask_tool_unknown_arguments(ward):
     return asked_with_more(ward, "toolCallId", "more")

@@ -236,7 +236,7 @@ async def _try(settings: Settings, bound: Address) -> None:
     async with open_site(settings) as site:
         vault = {name: await site.vault.load_all(name) for name in settings.servers}
     managed = await read_manager(settings, SystemClock())
-    tell_names(tool_sources_of(settings, load_sources(settings, vault, managed)))
+    tell_names(settings, tool_sources_of(settings, load_sources(settings, vault, managed)))
     async with open_oauth(settings, bound, client_secrets(settings, vault), SystemClock()):
         pass
 

@@ -241,7 +241,7 @@ class Worker:
 
     def _tell_remarks(self, registries: Mapping[str, Registry]) -> None:
         if self.remarks and self.settings.site.workers == 1:  # else it was reported when the sources were tried
-            tell_names(registries)
+            tell_names(self.settings, registries)
         env.tell_trimmed(quiet=True)
 
     async def _open_vault(self, site: Site) -> ByServer:

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec.structs import asdict
+
 from mcpward.config.model import Server
 from mcpward.config.rate import rate_text
 
@@ -34,6 +36,8 @@ def shape_of(tool: "Tool", definition: "ToolDefinition", server: Server, *, is_o
         "guards": [*tool.guards],
         "task": tool.task,
         "unknown_arguments": tool.unknown_arguments.value,
+        "bounds": server.bounds,
+        "unbounded": [asdict(one) for one in tool.unbounded],
         "annotations": dict(definition.annotations),
         "where": definition.where,
     }
@@ -60,6 +64,9 @@ def detail_of(shape: dict[str, Any]) -> list[tuple[str, str]]:
     for word, value in shape.items():
         if word.endswith("schema") or value in (None, [], {}, ""):
             continue
+        if word == "unbounded":
+            words += [("no bound", f"{one['path'] or 'the whole'} ({one['kind']}): {one['fix']}") for one in value]
+            continue
         words.append((word.replace("_", " "), _text(value)))
     return words
 
@@ -72,6 +79,7 @@ def _notes(shape: dict[str, Any]) -> str:
         f"{shape['concurrency']} at once" if shape["concurrency"] else "",
         *(f"pool {pool}" for pool in shape["pools"]),
         *(f"budget {name}" for name in shape["budgets"]),
+        f"{len(shape['unbounded'])} without a bound" if shape["unbounded"] else "",
         *(f"{name} from {source}" if source else f"{name} fixed" for name, source in shape["filled"].items()),
     ]
     return ", ".join(note for note in notes if note)

@@ -279,6 +279,13 @@ class Server(Section):
         "the call for any other; the record names what was dropped",
         '"drop"',
     )
+    bounds: Literal["strict", "defaults", "off"] = key(
+        "defaults",
+        "what happens to arguments whose schema has no bound: `defaults` bounds them (10,000 characters, 1,000 items "
+        "or members, integers of 64 bits), publishes that and warns at the start; `strict` refuses to start; `off` "
+        "leaves them to the bounds of a message",
+        '"strict"',
+    )
     secret_files: FoldersOrNone = key(
         None,
         "folders of this server's secrets, in place of `secrets.files`, so that no other server reads them",

@@ -15,6 +15,7 @@ from mcpward.core.effort import Effort
 from mcpward.core.question_text import Wording
 from mcpward.core.scope import Access
 from mcpward.core.secret import Secret
+from mcpward.core.unbounded import Unbounded
 
 
 class Rate(Struct, frozen=True):
@@ -272,8 +273,11 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     those that the schema does not have. ``suspects`` finds the parts of raw arguments that must be checked before they
     are bound: None if there are none. ``effort`` is the cost of binding them, None unless it is known to be more than
     reading them. ``caller_values`` fills the arguments that are the caller's own, None if there are none.
-    reading them. ``inquire`` asks the guards that have to wait about bound arguments, and raises ``Refusal``; None if
-    there are none. ``guards`` are all guards in words.
+    reading them. ``caller_values`` fills the arguments that are the caller's own, None if there are none. ``inquire``
+    asks the guards that have to wait about bound arguments, and raises ``Refusal``; None if there are none. ``guards``
+    are all guards in words. ``unbounded`` are the parts of the arguments that the author left without a bound.
+    ``owned`` returns a result with only the caller's own rows, and raises ``Refusal`` (output-refused); None if rows
+    have no owner.
     """
 
     server: str
@@ -304,6 +308,8 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     caller_values: CallerValues | None = None
     inquire: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None
     guards: tuple[str, ...] = ()
+    unbounded: tuple[Unbounded, ...] = ()
+    owned: "Callable[[Principal, RawResult], RawResult] | None" = None
 
 
 class AcceptedCall(Struct, frozen=True, eq=False, gc=False):

@@ -18,6 +18,7 @@ from mcpward.sdk.environment import env
 from mcpward.tools.bodies import remarks_of
 from mcpward.tools.portable import remarks
 from mcpward.tools.tool_source import ToolSource
+from mcpward.tools.unbounded_arguments import unbounded_remarks
 
 _log: Final = structlog.get_logger("mcpward")
 #: Modes whose callers all have one name.
@@ -45,14 +46,17 @@ def require_defined(settings: Settings, sources: Mapping[str, ToolSource]) -> No
         raise Misconfigured(settings.placed(findings))
 
 
-def tell_names(sources: Mapping[str, ToolSource]) -> None:
+def tell_names(settings: Settings, sources: Mapping[str, ToolSource]) -> None:
     """Log a line for each thing that works but is probably not intended, and for each secret that was trimmed.
 
     Tool names that well-known clients do not take, and tools without a docstring. Functions that hold the event loop,
-    may end without a return, or change something though they are declared read_only. Secrets that are set nowhere.
+    may end without a return, or change something though they are declared read_only. Arguments without a bound. Secrets
+    that are set nowhere.
     """
     for line in name_remarks(sources):
         _log.warning(line)
+    for finding in unbounded_remarks({name: one.bounds for name, one in settings.servers.items()}, sources):
+        _log.warning(finding.what, where=finding.where, hint=finding.hint)
     for finding in (*missing_secrets(sources), *shared_secrets(sources)):
         _log.warning(finding.what, where=finding.where, hint=finding.hint)
     env.tell_trimmed()

@@ -34,7 +34,9 @@ def tool_sources_of(
     for name, author in authors.items():
         server = settings.servers[name]
         try:
-            defaults = Defaults(server.limits.deadline_s, server.unknown_arguments, server.tools, server.output)
+            defaults = Defaults(
+                server.limits.deadline_s, server.unknown_arguments, server.tools, server.output, server.bounds
+            )
             sources[name] = Registry(name, author, defaults)
         except Misconfigured as wrong:
             findings += wrong.findings

@@ -59,7 +59,8 @@ def bound_parameter(name: str, annotation: Any, default: Any, what: str, where: 
     own = _own(annotation)
     said = f"{what}: parameter {name!r}"
     if isinstance(default, FromCaller) or default is FromCaller:
-        raise AuthoringError(f"{said}: FromCaller is not a default", where, f"write {name}: Annotated[str, …]")
+        hint = f"write {name}: Annotated[str, FromCaller({_path_of(default)})]"
+        raise AuthoringError(f"{said}: FromCaller is not a default", where, hint)
     if FromCaller in own:
         raise AuthoringError(f"{said}: FromCaller needs a path", where, 'write FromCaller("subject")')
     markers = [one for one in own if isinstance(one, FromCaller)]
@@ -74,6 +75,10 @@ def bound_parameter(name: str, annotation: Any, default: Any, what: str, where: 
         hint = "remove the default; for a value that a caller may lack, take caller: Caller"
         raise AuthoringError(f"{said}: FromCaller and a default exclude each other", where, hint)
     return BoundParameter(name, annotation, read_caller_path(markers[0].path))
+
+
+def _path_of(default: Any) -> str:
+    return f'"{getattr(default, "path", "subject")}"'
 
 
 def _is_marker(one: Any) -> bool:

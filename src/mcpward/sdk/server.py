@@ -21,11 +21,11 @@ from mcpward.sdk.icon import Icon
 from mcpward.sdk.labels import read_annotations, read_extensions, read_icons, read_meta, read_website
 from mcpward.sdk.lifespan import Hook, Make, read_hook, read_lifespan
 from mcpward.sdk.options import options
+from mcpward.sdk.owned import read_owned
 from mcpward.sdk.pools import Pooled, read_concurrency, read_pools
 from mcpward.sdk.schema.arguments import Arguments
 from mcpward.sdk.schema.author_schema import Written
 from mcpward.sdk.schema.caller_value import read_bound
-from mcpward.sdk.schema.returns import read_returns
 from mcpward.sdk.schema.strings import require_strings
 from mcpward.sdk.signature import Signature, read_signature, where
 from mcpward.sdk.switches import Listener, Switches, Turned
@@ -218,7 +218,7 @@ class Server:
                 where=place,
                 signature=signature,
                 arguments=arguments,
-                returns=read_returns(signature.returns, structured, what, place),
+                returns=read_owned(signature.returns, structured, guards_read, what, place),
                 access=checks.access_of(read_only, destructive, what, place),
                 annotations=checks.hints_of(title, read_only, destructive, idempotent, open_world),
                 scopes=checks.read_scopes(scopes, what, place),

@@ -73,7 +73,7 @@ class FilledArgument(Struct, frozen=True, eq=False):
         return f"the caller has no {self.path}, which fills {self.name}"
 
 
-class Bound(Struct, frozen=True, eq=False):
+class FilledArguments(Struct, frozen=True, eq=False):
     """A tool's arguments: ``arguments`` are left to the model, ``filled`` are not."""
 
     arguments: Arguments | Written
@@ -95,24 +95,31 @@ class Bound(Struct, frozen=True, eq=False):
 
         return bind_refusing
 
-    def caller_values(self, check: Check | None) -> CallerValues | None:
-        """Return what fills the arguments, and then has them checked; None if nothing is filled."""
+    def caller_values(self, check: Check | None, owners: tuple[CallerPath, ...] = ()) -> CallerValues | None:
+        """Return what fills the arguments, and then has them checked; None if there is nothing to fill.
+
+        ``owners`` are the values by which a result's rows are the caller's: without them it gets none.
+        """
         if not self.filled:
-            return None
+            return CallerValues({}, partial(_unowned, owners), _as_they_are, _untold) if owners else None
         sources = {one.name: "" if one.path is None else f"caller.{one.path}" for one in self.filled}
         own = tuple(one for one in self.filled if one.path is not None)
-        return CallerValues(sources, partial(_missing, own), partial(_fill, self.filled, check), partial(_told, own))
+        own_rows = tuple(FilledArgument("the owner of its rows", _same, path) for path in owners)
+        missing = partial(_missing, (*own, *own_rows))
+        return CallerValues(sources, missing, partial(_fill, self.filled, check), partial(_told, own))
 
 
-def bound_arguments(server: str, definition: ToolDefinition, added: ToolSettings, findings: list[Finding]) -> Bound:
+def bound_arguments(
+    server: str, definition: ToolDefinition, added: ToolSettings, findings: list[Finding]
+) -> FilledArguments:
     """Return a tool's arguments without those that its author or the operator binds. What cannot be is a finding."""
     own = tuple(FilledArgument(one.name, one.convert, one.path) for one in definition.bound)
     if not added.bind and not added.fixed:
-        return Bound(definition.arguments, own)
+        return FilledArguments(definition.arguments, own)
     operator = _Operator(server, definition, added)
     bound = operator.bound(own)
     findings += operator.findings
-    return bound or Bound(definition.arguments, own)
+    return bound or FilledArguments(definition.arguments, own)
 
 
 class _Operator:
@@ -125,7 +132,7 @@ class _Operator:
         self._key = f"servers.{server}.tools.{definition.name}"
         self._who = f"tool {definition.name!r} of server {server}"
 
-    def bound(self, own: tuple[FilledArgument, ...]) -> Bound | None:
+    def bound(self, own: tuple[FilledArgument, ...]) -> FilledArguments | None:
         """Return the arguments, ``own`` are those that the author bound; None with findings."""
         arguments = self._definition.arguments
         try:
@@ -140,7 +147,7 @@ class _Operator:
             finding = Finding(f"{self._who}: {word}: {wrong.what}", f"{self._key}.{word}", wrong.hint)
             self.findings.append(finding)
             return None
-        return None if self.findings else Bound(left, (*own, *filled))
+        return None if self.findings else FilledArguments(left, (*own, *filled))
 
     def _without(self, names: set[str]) -> Arguments:
         parameters = self._definition.signature.parameters
@@ -224,6 +231,22 @@ def _missing(filled: tuple[FilledArgument, ...], principal: Principal) -> str:
             one.fill(principal)
     except Refusal as no:
         return no.detail
+    return ""
+
+
+def _unowned(owners: tuple[CallerPath, ...], principal: Principal) -> str:
+    return _missing(tuple(FilledArgument("the owner of its rows", _same, path) for path in owners), principal)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _as_they_are(_principal: Principal, arguments: dict[str, Any]) -> dict[str, Any]:
+    return arguments
+
+
+def _untold(_principal: Principal) -> str:
     return ""
 
 

@@ -1,8 +1,10 @@
 """The tools, resources and prompts of a server that is written in Python, ready to be served, in its author's order."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
+from types import CodeType
 from typing import Any, Final, ParamSpec, TypeVar
 
 from msgspec import Struct
@@ -19,14 +21,18 @@ from mcpward.core.work import loaded
 from mcpward.sdk.database.constants import CONSTANTS
 from mcpward.sdk.definitions import ToolDefinition
 from mcpward.sdk.guards.parameter_guard import Guard
+from mcpward.sdk.owned import Owned
 from mcpward.sdk.schema.arguments import Arguments
+from mcpward.sdk.schema.returns import Returns
 from mcpward.sdk.server import Server
-from mcpward.tools.bound_arguments import Bound, bound_arguments
+from mcpward.sdk.signature import unwrapped_code
+from mcpward.tools.bound_arguments import FilledArguments, bound_arguments
 from mcpward.tools.completion import Completion, Completions, Offer
 from mcpward.tools.configured_guards import configured
 from mcpward.tools.entry import entry_of
 from mcpward.tools.guarding import checker, guarded, inquirer
 from mcpward.tools.overrides import NOTHING, asked_of, draws_of, published_returns, unknown_tools
+from mcpward.tools.owned_rows import owned_rows
 from mcpward.tools.pool_names import PoolNames
 from mcpward.tools.prompt import Prompt, bind_prompt
 from mcpward.tools.published_guards import with_guards
@@ -34,6 +40,7 @@ from mcpward.tools.resource import Resource, ResourceTemplate, bind_resource, fi
 from mcpward.tools.result import shape
 from mcpward.tools.run_context import runner_of
 from mcpward.tools.tool_source import Introduction
+from mcpward.tools.unbounded_arguments import unbounded_findings, unbounded_of
 
 _DATABASE: Final = "mcpward.sdk.database.database"
 _Bind = Callable[[bytes], dict[str, Any]]
@@ -44,13 +51,14 @@ _R = TypeVar("_R")
 class Defaults(Struct, frozen=True):
     """The defaults for an author's omissions, times in seconds; and the operator's settings of single ``tools``.
 
-    ``output`` says what must never leave in results.
+    ``output`` says what must never leave in results, ``bounds`` what happens to arguments without a bound.
     """
 
     deadline_s: float = 30.0
     unknown_arguments: str = UnknownArguments.DROP_CLIENT.value
     tools: Mapping[str, ToolSettings] = {}
     output: ServerOutput = ServerOutput()
+    bounds: str = "off"
 
 
 class _Listings(Struct, frozen=True, kw_only=True, eq=False):
@@ -72,7 +80,7 @@ class Registry:
 
     def __init__(self, server_name: str, server: Server, defaults: Defaults = Defaults()) -> None:  # noqa: B008  frozen
         if _DATABASE in sys.modules:  # only for its users: before the first call, not during it
-            CONSTANTS.collect()
+            CONSTANTS.collect({Path(code.co_filename).parent for code in _codes(server)})
         deadline_s = defaults.deadline_s
         names = [definition.name for definition in server.tools]
         findings = unknown_tools(server_name, defaults.tools, names)
@@ -235,6 +243,16 @@ class Registry:
         )
 
 
+def _codes(server: Server) -> Iterator[CodeType]:
+    """The code of the author's functions, as far as it is Python's."""
+    functions = [one.function for one in server.tools]
+    functions += [one.function for one in server.resources] + [one.function for one in server.prompts]
+    for function in functions:
+        code = unwrapped_code(function)
+        if code is not None:
+            yield code
+
+
 def _tool(
     server_name: str, definition: ToolDefinition, defaults: Defaults, pools: tuple[str, ...], findings: list[Finding]
 ) -> Tool:
@@ -242,7 +260,15 @@ def _tool(
     returns = published_returns(server_name, definition, defaults.output, added, findings)
     guards = (*definition.guards, *configured(server_name, definition, added.guards, findings))
     bound = bound_arguments(server_name, definition, added, findings)
-    filled = bound.caller_values(checker(guards))
+    listing = _listing(definition, bound, returns, guards)
+    unbounded = unbounded_of(bound.arguments, listing["inputSchema"])
+    if unbounded and defaults.bounds == "strict":
+        findings += unbounded_findings(server_name, definition, unbounded)
+    elif unbounded and defaults.bounds == "defaults":
+        bound = replace(bound, arguments=bound.arguments.with_default_bounds())
+        listing = _listing(definition, bound, returns, guards)
+    owners = tuple(guard.path for guard in definition.guards if isinstance(guard, Owned))
+    filled = bound.caller_values(checker(guards), owners)
     if filled is not None:
         filled = replace(
             filled, fill=_as_server(server_name, filled.fill), missing=_as_server(server_name, filled.missing)
@@ -251,16 +277,7 @@ def _tool(
         server=server_name,
         name=definition.name,
         access=definition.access,
-        listing=with_guards(
-            entry_of(
-                definition,
-                inputSchema=bound.arguments.schema(),
-                outputSchema=returns.schema,
-                annotations=definition.annotations,
-            ),
-            guards,
-            written=bound.arguments.written() if isinstance(bound.arguments, Arguments) else {},
-        ),
+        listing=listing,
         bind=_binder(server_name, guards, bound, bound.arguments.bind),
         inquire=inquirer(guards),
         run=runner_of(definition),
@@ -283,18 +300,33 @@ def _tool(
         suspects=bound.arguments.suspects,
         effort=_effort(server_name, guards, bound),
         caller_values=filled,
+        unbounded=unbounded,
+        owned=owned_rows(definition, returns),
         guards=tuple(map(repr, guards)),
     )
 
 
-def _effort(server_name: str, guards: Sequence[Guard], bound: Bound) -> Effort | None:
+def _listing(
+    definition: ToolDefinition, bound: FilledArguments, returns: Returns, guards: Sequence[Guard]
+) -> dict[str, Any]:
+    entry = entry_of(
+        definition,
+        inputSchema=bound.arguments.schema(),
+        outputSchema=returns.schema,
+        annotations=definition.annotations,
+    )
+    written = bound.arguments.written() if isinstance(bound.arguments, Arguments) else {}
+    return with_guards(entry, guards, written=written)
+
+
+def _effort(server_name: str, guards: Sequence[Guard], bound: FilledArguments) -> Effort | None:
     effort = bound.arguments.effort
     if effort is None:
         return None
     return replace(effort, bind=_binder(server_name, guards, bound, effort.bind))
 
 
-def _binder(server_name: str, guards: Sequence[Guard], bound: Bound, bind: _Bind) -> _Bind:
+def _binder(server_name: str, guards: Sequence[Guard], bound: FilledArguments, bind: _Bind) -> _Bind:
     if bound.filled:  # guards see the filled arguments too, so that they wait for them
         return _as_server(server_name, bound.refusing(bind))
     return _as_server(server_name, guarded(guards, bind))

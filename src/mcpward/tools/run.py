@@ -98,6 +98,8 @@ class Runner:
             if isinstance(value, str) and len(value) > self._longest_text:
                 raise withheld(f"the result has {len(value)} characters, {_SETTING} is {self._longest_text}", _TOO_LONG)
             result: RawResult = tool.shape(value)
+            if tool.owned is not None:
+                result = tool.owned(accepted.call.principal, result)
         except ToolError as told:
             if deadline.is_over:
                 raise _too_late(tool.deadline_s) from None

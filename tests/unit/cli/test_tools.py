@@ -37,7 +37,7 @@ def test_the_list_has_what_author_and_operator_say(folder, cli):
     rows = {line.split()[0]: " ".join(line.split()[1:]) for line in said.out.splitlines()[1:]}
     assert rows == {
         "find": "read orders:read 60/minute DateRange -",
-        "cancel": "destructive - 3/hour - asks a person, 2 at once",
+        "cancel": "destructive - 3/hour - asks a person, 2 at once, 1 without a bound",
     }
     assert not (folder / ".mcpward").exists()  # looking makes no data
 

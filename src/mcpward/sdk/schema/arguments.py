@@ -8,12 +8,14 @@ An open object is written ``dict[str, …]``.
 import re
 import typing
 from collections.abc import Callable
+from copy import copy as shallow_copy
 from decimal import Decimal
 from typing import Annotated, Any, Final, cast
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
 from pydantic.fields import FieldInfo
+from pydantic_core import SchemaValidator
 
 from mcpward.core import rfc3339
 from mcpward.core.integral import integral
@@ -24,6 +26,7 @@ from mcpward.sdk.guards.number_limit import Limit
 from mcpward.sdk.header import KEYWORD, has_header, mirrored
 from mcpward.sdk.schema.accepted import Accepted, honest, suspects_of
 from mcpward.sdk.schema.bounds import require_fitting
+from mcpward.sdk.schema.default_bounds import bounded_model
 from mcpward.sdk.schema.effort import of_model
 from mcpward.sdk.schema.linear import slow_patterns
 from mcpward.sdk.schema.schema_export import inline_root, inlined
@@ -57,21 +60,36 @@ class Arguments:
         self._model, self._renamed = _model(parameters, what, where, _STRICT if strict else _LENIENT)
         _require_linear(self._model, what, where)
         _require_sound_defaults(self._model, what, where)
-        self._schema = self._published(what, where)
-        self.headers = self._headers(what, where, strict=strict)
+        self._declared = what, where
         self.names = tuple(parameter.name for parameter in parameters)
-        self.bind: Bind = self._binder()
+        self._make(
+            self._model.__pydantic_core_schema__, self._model.__pydantic_validator__.validate_json, strict=strict
+        )
+
+    def _make(self, core: Any, validate: Callable[..., Any], *, strict: bool) -> None:
+        what, where = self._declared
+        self._schema = self._published(core, what, where)
+        self.headers = self._headers(what, where, strict=strict)
+        self.bind: Bind = self._binder(validate)
         self.suspects = suspects_of(self._schema, is_typed=True) if strict else None
-        self.effort = of_model(self._model.__pydantic_core_schema__, self._arguments) if strict else None
+        self.effort = of_model(core, self._arguments) if strict else None
         self._top = Subschemas(self._schema).top
+
+    def with_default_bounds(self) -> "Arguments":
+        """Return the same arguments of a tool, with a bound wherever their author set none."""
+        core = bounded_model(self._model.__pydantic_core_schema__)
+        bounded = shallow_copy(self)
+        # Prebuilt validators of nested models would not have the bounds.
+        bounded._make(core, SchemaValidator(core, _use_prebuilt=False).validate_json, strict=True)
+        return bounded
 
     def schema(self) -> dict[str, Any]:
         """Return the JSON schema: an object that takes the declared properties and no others, at every depth."""
         return self._schema
 
-    def _published(self, what: str, where: str) -> dict[str, Any]:
+    def _published(self, core: Any, what: str, where: str) -> dict[str, Any]:
         try:
-            schema = self._model.model_json_schema(schema_generator=Accepted, mode="validation")
+            schema = Accepted(by_alias=True).generate(core, mode="validation")
         except UNREADABLE as error:
             raise parameter_error(self._parameters, _STRICT, what, where, error) from error
         except KeyError as error:  # pydantic looks every $ref up in its own definitions
@@ -116,8 +134,7 @@ class Arguments:
         given = {self._renamed.get(field, field): info.description for field, info in self._model.model_fields.items()}
         return given.get(name)
 
-    def _binder(self) -> Bind:
-        validate = self._model.__pydantic_validator__.validate_json
+    def _binder(self, validate: Callable[..., Any]) -> Bind:
         rename = self._rename
 
         def bind(raw: bytes) -> dict[str, Any]:

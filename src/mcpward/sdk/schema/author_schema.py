@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, Final
 
 import msgspec
-from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
+from jsonschema_rs import Draft202012Validator, ValidationError
 from pydantic_core import to_json
 
 from mcpward.core.errors import Refusal
@@ -21,9 +21,11 @@ from mcpward.core.reasons import Reason
 from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.header import mirrored
 from mcpward.sdk.schema.accepted import suspects_of
+from mcpward.sdk.schema.default_bounds import bounded_schema
 from mcpward.sdk.schema.effort import of_written
 from mcpward.sdk.schema.schema_bounds import Document
 from mcpward.sdk.schema.schema_cost import UNBOUNDED, deepest
+from mcpward.sdk.schema.schema_validator import schema_validator
 from mcpward.sdk.signature import Parameter
 
 PARAMETER: Final = "arguments"
@@ -67,6 +69,14 @@ class Written:
     def schema(self) -> dict[str, Any]:
         """Return the schema as it was written."""
         return self._schema
+
+    def with_default_bounds(self) -> "Written":
+        """Return the same arguments, with a bound wherever their author set none; as they are if that is too large."""
+        parameters, what, where = self._given
+        try:
+            return Written(bounded_schema(Document(self._schema, what, where)), parameters, what, where)
+        except AuthoringError:
+            return self
 
     def parameter_of(self) -> dict[str, str]:
         """Return nothing: callers write the names of the schema, and so does the function."""
@@ -121,9 +131,7 @@ def _plain(value: Any) -> Any:
 
 def _validator(document: Document) -> Draft202012Validator:
     try:
-        return Draft202012Validator(
-            document.root, offline=True, validate_formats=True, pattern_options=RegexOptions(size_limit=1_000_000)
-        )
+        return schema_validator(document.root)
     except ValueError as error:  # ValidationError is one: the schema is none, or a pattern is beyond the engine
         path = ".".join(map(str, getattr(error, "instance_path", ())))
         document.refuse(

@@ -41,7 +41,7 @@ def read_bound(parameter: BoundParameter, what: str, where: str) -> BoundArgumen
     try:
         convert = converter(parameter.annotation, parameter.path)
     except ValueError as error:
-        hint = f"annotate {parameter.name}: Annotated[str, FromCaller({str(parameter.path)!r})], or int, or UUID"
+        hint = f'annotate {parameter.name}: Annotated[str, FromCaller("{parameter.path}")], or int, or UUID'
         raise AuthoringError(f"{what}: parameter {parameter.name!r}: {error}", where, hint) from None
     return BoundArgument(parameter.name, parameter.path, convert)
 
@@ -65,7 +65,7 @@ def converter(annotation: Any, path: CallerPath | None) -> Callable[[Any], Any]:
     if path is not None and path.is_text:
         kinds = _kinds(schema, schema.get("$defs", {}))
         if not kinds & {"string", "integer", ""}:
-            raise ValueError(f"{path} is a text, and {type_name(annotation)} is not one")
+            raise ValueError(f"{path} is a text, and {_name(annotation)} is not one")
         is_number = "string" not in kinds and "" not in kinds
     validate = adapter.validator.validate_json
 
@@ -77,9 +77,14 @@ def converter(annotation: Any, path: CallerPath | None) -> Callable[[Any], Any]:
         except pydantic.ValidationError:
             # Outside of the error's text, which quotes the value.
             pass
-        raise ValueError(f"is not {type_name(annotation)}")
+        raise ValueError(f"is not {_name(annotation)}")
 
     return convert
+
+
+def _name(annotation: Any) -> str:
+    is_annotated = typing.get_origin(annotation) is Annotated
+    return type_name(typing.get_args(annotation)[0] if is_annotated else annotation)
 
 
 def _is_plain_text(annotation: Any) -> bool:
