@@ -20,7 +20,11 @@ class ForeignRows(Exception):
 
 
 def require_owned(guards: Iterable[object], returns: Returns, what: str, where: str) -> None:
-    """Refuse a tool whose results its ``Owned`` guards could not check. Raises :class:`AuthoringError`."""
+    """Require that a tool's ``Owned`` guards can check its results.
+
+    Raises:
+        AuthoringError: there are no rows, or none with that member.
+    """
     for guard in guards:
         if isinstance(guard, Owned):
             guard.require_rows(returns, what, where)
