@@ -200,16 +200,12 @@ class Server:
             own_name = checks.own_name(name, function, "tool", self._tools)
             what, place = f"tool {own_name!r}", where(function)
             signature = read_signature(function, what, self._value, may_bind=True)
-            checks.require_kinds(
-                what,
-                place,
-                **_shown(title, description, enabled),
-                **_flags(read_only=read_only, destructive=destructive, ask_first=ask_first),
-                **_perhaps(idempotent=idempotent, open_world=open_world),
-                rate=(rate, (str, Rate, NoneType), '"60/minute"'),
-                deadline_s=(deadline_s, (int, float, NoneType), "30"),
-                structured=(structured, (bool, NoneType), "False"),
-            )
+            kinds = _flags(read_only=read_only, destructive=destructive, ask_first=ask_first)
+            kinds |= _perhaps(idempotent=idempotent, open_world=open_world)
+            kinds |= {"structured": (structured, (bool, NoneType), "False")}
+            kinds |= {"rate": (rate, (str, Rate, NoneType), '"60/minute"')}
+            kinds |= {"deadline_s": (deadline_s, (int, float, NoneType), "30")}
+            checks.require_kinds(what, place, **_shown(title, description, enabled), **kinds)
             guards_read = read_guards(guards, signature, what, place) if input_schema is None else ()
             arguments = _arguments(signature, input_schema, guards, what, place)
             checks.require_sound_run(deadline_s, task, ask_first, what, place)
