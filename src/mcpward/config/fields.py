@@ -26,6 +26,7 @@ from mcpward.config.rate import parse_rate, rate_text
 from mcpward.config.size import parse_size, size_text
 from mcpward.config.span import parse_span, span_text
 from mcpward.config.tool_guards import read_tool_guards
+from mcpward.core.origin_name import RULE, is_origin
 from mcpward.core.values import Quota, QuotaLimit, Rate, RateLimit
 
 #: The ways in, each a mode of a server.
@@ -36,6 +37,8 @@ ALGORITHMS: Final = (
 )  # fmt: skip
 _ANY_DOCUMENT: Final = "/.well-known/openid-configuration"
 _SHORTEST_AGE_S: Final = 60.0
+_SHORTEST_WAIT_S: Final = 10.0
+_LONGEST_WAIT_S: Final = 7 * 86_400.0
 _NAMESPACE: Final = re.compile(r"[a-z0-9-]{1,40}", re.ASCII)
 # Elsewhere a table may stand in its place, so people will write one here.
 _RATE_ALONE = "must be a text such as 120/minute; put enforce and on_store_failure of a budget beside it"
@@ -107,6 +110,15 @@ def _age_or_none(value: object) -> object:
     seconds = parse_span(value if isinstance(value, str) else "")
     if seconds < _SHORTEST_AGE_S:
         raise ValueError("must be at least 1m")
+    return seconds
+
+
+def _wait(value: object) -> object:
+    if isinstance(value, float):
+        return value
+    seconds = parse_span(value if isinstance(value, str) else "")
+    if not _SHORTEST_WAIT_S <= seconds <= _LONGEST_WAIT_S:
+        raise ValueError("must be 10s to 7d")
     return seconds
 
 
@@ -211,6 +223,14 @@ def _metadata_or_none(value: str | None) -> str | None:
 _host_names = _each(parse_host)
 _scope_names = _each(check_scope_name)
 _pool_names = _each(check_pool_name)
+
+
+def _untrusted(value: object) -> object:
+    if isinstance(value, str) and not is_origin(value):
+        raise ValueError(f"must be true, false or the name of an origin, {RULE}")
+    return value
+
+
 _member_patterns = _each(_member_pattern)
 _names = _each(_claim)
 _algorithms = _each(_algorithm)
@@ -249,6 +269,9 @@ Share = Annotated[
 Namespace = Annotated[str, AfterValidator(_namespace)]
 Counters = Annotated[str, AfterValidator(_counters), PlainSerializer(masked, return_type=str)]
 PoolNames = Annotated[tuple[str, ...], BeforeValidator(_pool_names), _TEXTS]
+Untrusted = Annotated[
+    bool | str, BeforeValidator(_untrusted), WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "string"}]})
+]
 MemberPatterns = Annotated[tuple[str, ...], BeforeValidator(_member_patterns), _TEXTS]
 RateOrOff = Annotated[
     Rate | None,
@@ -275,6 +298,12 @@ AgeOrNone = Annotated[
     BeforeValidator(_age_or_none),
     PlainSerializer(lambda seconds: span_text(seconds) if seconds else "", return_type=str),
     WithJsonSchema({"type": "string", "pattern": "^$|^ *[0-9]{1,6} *[smhdwSMHDW] *$"}),
+]
+Wait = Annotated[
+    float,
+    BeforeValidator(_wait),
+    PlainSerializer(span_text, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": "^ *[0-9]{1,6} *[smhdwSMHDW] *$"}),
 ]
 TokenSize = Annotated[Size, Field(le=64 * 1024)]
 Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
@@ -331,9 +360,11 @@ KINDS: Final[Mapping[object, str]] = {
     _share: "number above 0, at most 1",
     _pool_names: "list of names",
     _member_patterns: "list of patterns",
+    _untrusted: "true, false or a name",
     _rate_or_off: 'rate or ""',
     _size: "size",
     _age_or_none: 'span or ""',
+    _wait: "span",
     _path: "path",
     _folders: "list of folders",
     _folders_or_none: "list of folders",

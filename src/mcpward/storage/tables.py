@@ -97,6 +97,32 @@ VAULT: Final = Table(
     Column("mac", LargeBinary),
 )
 
+PINS: Final = Table(
+    "pins",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("server", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("seen", String, nullable=False),
+    Column("seen_entry", LargeBinary, nullable=False),
+    Column("approved", String),
+    Column("approved_entry", LargeBinary),
+    Column("approved_by", String),
+    Column("approved_at", Float),
+    Column("revision", BigInteger, nullable=False),
+    Column("mac", LargeBinary),
+)
+
+#: Without codes: a row more asks a person once more, and whoever can remove one can also read and write all else here.
+TAINTS: Final = Table(
+    "taints",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("origin", String, nullable=False),
+)
+
 TRAFFIC: Final = Table(
     "traffic",
     METADATA,
@@ -204,5 +230,24 @@ RENAMED: Final = Table(
     Column("old", String, primary_key=True),
     Column("new", String, primary_key=True),
     Column("at", Float, primary_key=True),
+    Column("mac", LargeBinary),
+)
+
+APPROVALS: Final = Table(
+    "approvals",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("binding", String, nullable=False),
+    Column("owner", String, nullable=False),
+    Column("server", String, nullable=False),
+    Column("tool", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("sealed", String, nullable=False),
+    Column("link", LargeBinary),
+    Column("decided_at", Float),
+    Column("decided_by", String),
+    Column("revision", BigInteger, nullable=False),
     Column("mac", LargeBinary),
 )
