@@ -185,11 +185,10 @@ class Server:
         of the site that a call draws on, ``{"stripe": 2, "openai": "max_tokens"}``: what it costs is a number, an int
         argument, or a function of the arguments. A call holds a slot in each of ``pools`` (a ``Database``, or a name),
         and ``concurrency`` calls of this tool run at once. ``scopes`` are those a caller must have; ``confirm`` asks a
-        person first, in the given words (``"Cancel order {order_id}?"``), in those that a function of the arguments
-        returns, or in mcpward's; ``structured=False`` publishes no output schema; ``task`` lets
-        the call run as a task, or demands it; ``ask_first`` has its questions answered before the task begins.
-        ``input_schema`` is published instead of the annotations; the function then takes ``arguments: dict[str, Any]``.
-        ``output_schema`` is published instead of the return annotation, and each result is checked against it.
+        person first, in the given words (``"Cancel order {order_id}?"``), in those of a function, or in mcpward's.
+        ``structured=False`` publishes no output schema. ``task`` lets the call run as a task, or demands it;
+        ``ask_first`` has its questions answered before. ``input_schema`` is published instead of the annotations; the
+        function then takes ``arguments: dict[str, Any]``. ``output_schema`` replaces the return annotation.
         ``unknown_arguments`` says whether undeclared arguments are refused or dropped. ``untrusted`` marks its results
         as data from strangers, or from ``"mail"``. ``enabled=False`` keeps the tool off until :meth:`enable`.
 
