@@ -210,8 +210,6 @@ class Server:
             arguments = _arguments(signature, input_schema, guards, what, place)
             checks.require_sound_run(deadline_s, task, ask_first, what, place)
             asked = read_confirm(confirm, arguments.names, self._value, what, place)
-            returns = _returns(signature, output_schema, structured, what, place)
-            require_owned(guards_read, returns, what, place)
             self._tools[own_name] = ToolDefinition(
                 name=own_name,
                 title=title,
@@ -220,7 +218,7 @@ class Server:
                 where=place,
                 signature=signature,
                 arguments=arguments,
-                returns=returns,
+                returns=_returns(signature, output_schema, structured, guards_read, what, place),
                 access=checks.access_of(read_only, destructive, what, place),
                 annotations=checks.hints_of(title, read_only, destructive, idempotent, open_world),
                 scopes=checks.read_scopes(scopes, what, place),
@@ -525,11 +523,19 @@ def _arguments(
 
 
 def _returns(
-    signature: Signature, output_schema: Mapping[str, Any] | None, structured: bool | None, what: str, place: str
+    signature: Signature,
+    output_schema: Mapping[str, Any] | None,
+    structured: bool | None,
+    guards: Sequence[Guard],
+    what: str,
+    place: str,
 ) -> Returns:
     if output_schema is None:
-        return read_returns(signature.returns, structured, what, place)
-    return read_written_returns(output_schema, structured, what, place)
+        returns = read_returns(signature.returns, structured, what, place)
+    else:
+        returns = read_written_returns(output_schema, structured, what, place)
+    require_owned(guards, returns, what, place)
+    return returns
 
 
 def _require_variables(signature: Signature, template: Template | None, what: str, place: str) -> None:
