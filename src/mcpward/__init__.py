@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mcpward.sdk.context import Caller, Context, env
     from mcpward.sdk.database.composed import sql
     from mcpward.sdk.database.database import Database
-    from mcpward.sdk.database.fetching import Changed, Rows
+    from mcpward.sdk.database.fetching import Changed, RowList
     from mcpward.sdk.database.identifier import Identifier
     from mcpward.sdk.database.like import like
     from mcpward.sdk.database.transaction import Transaction
@@ -91,7 +91,7 @@ _HOMES = {
     "Pattern": "mcpward.sdk.guards.pattern",
     "Root": "mcpward.sdk.client.ask",
     "Roots": "mcpward.sdk.client.ask",
-    "Rows": "mcpward.sdk.database.fetching",
+    "RowList": "mcpward.sdk.database.fetching",
     "RunFailed": "mcpward.sdk.process",
     "SafeFile": "mcpward.sdk.guards.opened",
     "SafeFolder": "mcpward.sdk.guards.opened",
@@ -155,7 +155,7 @@ __all__ = [
     "Pattern",
     "Root",
     "Roots",
-    "Rows",
+    "RowList",
     "RunFailed",
     "SafeFile",
     "SafeFolder",

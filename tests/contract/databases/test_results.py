@@ -9,7 +9,7 @@ from datetime import date
 import pytest
 from pydantic import BaseModel
 
-from mcpward import Changed, Database, DatabaseFailed, Rows, StatementRefused, ToolError, like
+from mcpward import Changed, Database, DatabaseFailed, RowList, StatementRefused, ToolError, like
 
 WRITING = {
     "sqlite": "WITH x AS (SELECT 'new' AS a) INSERT INTO products (name) SELECT a FROM x RETURNING id",
@@ -135,13 +135,13 @@ async def test_more_than_the_caps_is_refused_or_truncated_and_says_so(place):
     with pytest.raises(ToolError, match="more than 14 bytes"):
         await db.query("SELECT name, kind FROM products WHERE id <= 3")
     cut = await db.query("SELECT id FROM products ORDER BY id", on_cap="truncate")
-    assert (ids(cut), cut.truncated, type(cut)) == ([1, 2, 3], True, Rows)
+    assert (ids(cut), cut.truncated, type(cut)) == ([1, 2, 3], True, RowList)
     typed = await db.query("SELECT id, name FROM products ORDER BY id", on_cap="truncate", into=Product)
     assert ([one.name for one in typed], typed.truncated) == (["lamp", "chair", "table"], True)
     cut = await db.query("SELECT name FROM products WHERE id IN :ids", ids=[4, 5], on_cap="truncate")
     assert (len(cut), cut.truncated) == (2, False)
     with pytest.raises(StatementRefused, match="on_cap"):
-        await db.query("SELECT 1 AS one", on_cap="cut")  # type: ignore[call-overload]  # the mistake that is looked for
+        await db.query("SELECT 1 AS one", on_cap="cut")  # type: ignore[call-overload]  # the mistake that is tested
     await db.close()
 
 

@@ -22,7 +22,7 @@ from mcpward.sdk.database.caller_settings import CallerSettings
 from mcpward.sdk.database.connection import missing_file, open_engine, read_url, reading, require_driver, retire
 from mcpward.sdk.database.constants import CONSTANTS
 from mcpward.sdk.database.database_failure import failure_of, noted
-from mcpward.sdk.database.fetching import Changed, ResultCap, Rows, batches
+from mcpward.sdk.database.fetching import Changed, RowCaps, RowList, batches
 from mcpward.sdk.database.lease import Leases
 from mcpward.sdk.database.prepared import PreparedStatements
 from mcpward.sdk.database.results import Results, typed
@@ -94,7 +94,7 @@ class Database:
         self._retiring: set[asyncio.Task[None]] = set()
         self._leases = Leases(max_concurrency)
         self._statements = PreparedStatements(self._dialect, is_read_only=read_only)
-        self._results = Results(ResultCap(row_cap, byte_cap))
+        self._results = Results(RowCaps(row_cap, byte_cap))
         for package in (author_module(), *packages):
             CONSTANTS.include(package)
 
@@ -137,11 +137,11 @@ class Database:
     @overload
     async def query(
         self, sql: LiteralString | composed.sql, /, *, into: type[T], on_cap: Literal["truncate"], **params: Any
-    ) -> Rows[T]: ...
+    ) -> RowList[T]: ...
     @overload
     async def query(
         self, sql: LiteralString | composed.sql, /, *, into: None = ..., on_cap: Literal["truncate"], **params: Any
-    ) -> Rows[dict[str, Any]]: ...
+    ) -> RowList[dict[str, Any]]: ...
     async def query(
         self, sql: LiteralString | composed.sql, /, *, into: Any = None, on_cap: str = "refuse", **params: Any
     ) -> list[Any]:

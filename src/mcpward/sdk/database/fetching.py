@@ -21,7 +21,7 @@ _SIZED: Final = (str, bytes)
 _PASSING: Final = (OSError, ToolError, SQLAlchemyError)
 
 
-class Rows(list[T]):
+class RowList(list[T]):
     """The rows of a ``query(…, on_cap="truncate")``. ``truncated``: there are more than these."""
 
     def __init__(self, rows: Sequence[T] = (), *, truncated: bool = False) -> None:
@@ -47,7 +47,7 @@ class Changed(int, Generic[T]):
         return made
 
 
-class ResultCap(Struct, frozen=True):
+class RowCaps(Struct, frozen=True):
     """The bounds of a result: rows, and bytes of the texts and binary values in them."""
 
     rows: int
@@ -69,7 +69,7 @@ class ResultCap(Struct, frozen=True):
         return found[:kept]
 
 
-async def fetched(connection: AsyncConnection, bound: BoundStatement, caps: ResultCap) -> tuple[list[Row], bool]:
+async def fetched(connection: AsyncConnection, bound: BoundStatement, caps: RowCaps) -> tuple[list[Row], bool]:
     """Return the rows, and whether they are more than the caps: then one row, or a batch, more than fits."""
     found: list[Row] = []
     left = caps.bytes

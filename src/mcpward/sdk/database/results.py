@@ -7,7 +7,7 @@ import pydantic
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mcpward.sdk.database.bound_statement import BoundStatement
-from mcpward.sdk.database.fetching import Changed, ResultCap, Row, Rows, changed, fetched
+from mcpward.sdk.database.fetching import Changed, Row, RowCaps, RowList, changed, fetched
 from mcpward.sdk.database.rows import reader_of
 from mcpward.sdk.errors import DatabaseFailed, StatementRefused
 
@@ -17,7 +17,7 @@ _ON_CAP = ("refuse", "truncate")
 class Results:
     """Reads the results of one database, within its ``caps``."""
 
-    def __init__(self, caps: ResultCap) -> None:
+    def __init__(self, caps: RowCaps) -> None:
         self._caps = caps
 
     async def fetch(self, connection: AsyncConnection, bound: BoundStatement, into: Any, on_cap: str) -> list[Any]:
@@ -31,7 +31,7 @@ class Results:
             raise StatementRefused('on_cap is "refuse" or "truncate"')
         rows, is_over = await fetched(connection, bound, self._caps)
         if on_cap == "truncate":
-            return Rows(typed(self._caps.cut(rows) if is_over else rows, into), truncated=is_over)
+            return RowList(typed(self._caps.cut(rows) if is_over else rows, into), truncated=is_over)
         if is_over:
             raise self._caps.refusal(rows)
         return typed(rows, into)

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mcpward.sdk.database import composed
 from mcpward.sdk.database.bound_statement import BoundStatement
 from mcpward.sdk.database.connection import reading
-from mcpward.sdk.database.fetching import Changed, Rows
+from mcpward.sdk.database.fetching import Changed, RowList
 from mcpward.sdk.database.prepared import PreparedStatements
 from mcpward.sdk.database.results import Results
 from mcpward.sdk.errors import StatementRefused
@@ -75,11 +75,11 @@ class Transaction:
     @overload
     async def query(
         self, sql: LiteralString | composed.sql, /, *, into: type[T], on_cap: Literal["truncate"], **params: Any
-    ) -> Rows[T]: ...
+    ) -> RowList[T]: ...
     @overload
     async def query(
         self, sql: LiteralString | composed.sql, /, *, into: None = ..., on_cap: Literal["truncate"], **params: Any
-    ) -> Rows[dict[str, Any]]: ...
+    ) -> RowList[dict[str, Any]]: ...
     async def query(
         self, sql: LiteralString | composed.sql, /, *, into: Any = None, on_cap: str = "refuse", **params: Any
     ) -> list[Any]:
