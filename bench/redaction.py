@@ -14,6 +14,7 @@ from bench.peers import machine
 from bench.report import write
 from mcpward.core.ids import base62
 from mcpward.core.secret import Secret
+from mcpward.sanitize.data_marks import Rewriting, marked_result
 from mcpward.sanitize.redact import Redactor
 
 SIZE = 10_240
@@ -42,6 +43,13 @@ def measure(console: Console) -> None:
     said.append(f"2,000 secrets are made ready in {found['2000']['made_ms']:.0f} ms; wanted are {WANTED_S * 1e3:.0f}")
     for sentence in said:
         console.print(sentence)
+    marks = _marking_us()
+    said.append(
+        f"marking {SIZE:,} bytes as untrusted: {marks['marked_us']:.1f} µs; with its links as text: "
+        f"{marks['links_us']:.1f} µs"
+    )
+    found["untrusted"] = marks
+    console.print(said[-1])
     console.print(f"written: {write('redaction.json', {'machine': machine(), 'figures': found, 'verdicts': said})}")
 
 
@@ -56,6 +64,17 @@ def _figures(many: int) -> dict[str, float]:
     redactor = Redactor(secrets)
     found = {name: _least_us(partial(redactor.suspects, text.encode())) for name, text in texts.items()}
     return found | {"made_ms": min(_seconds(lambda: Redactor(secrets)) for _ in range(3)) * 1e3}
+
+
+def _marking_us() -> dict[str, float]:
+    """Return what marking a clean result costs, with and without a look at its links."""
+    words = " ".join(_WORDS[number % len(_WORDS)] for number in range(SIZE // 6))
+    text = f"{words[: SIZE - 60]} see [this page](https://shop.example/orders?page=2) now"
+    body = json.dumps({"content": [{"type": "text", "text": text}], "isError": False}).encode()
+    return {
+        "marked_us": _least_us(partial(marked_result, body, "mail", None, Rewriting())),
+        "links_us": _least_us(partial(marked_result, body, "mail", None, Rewriting(links=True))),
+    }
 
 
 def _rows() -> str:

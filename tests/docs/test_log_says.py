@@ -34,6 +34,8 @@ KEPT = {
     ("approvals.md", "The record says of the run by which approval it was"): "tests/wire/test_approvals.py",
     ("policy.md", "The record names the rule."): "tests/wire/test_policy_rules.py",
     ("configuration.md", "the record names what was dropped"): "tests/wire/test_arguments.py",
+    ("injection.md", "the record names the reason in `detail`"): "tests/wire/test_pins.py",
+    ("injection.md", "The record has the reason in `detail`, of asked"): "tests/wire/test_taint.py",
     ("limits.md", "one line in the log when it goes and when it comes back"): "tests/attack/test_shared_limits.py",
     ("metrics.md", "or is an older copy; the log says which"): "tests/attack/test_forged_store.py",
     ("metrics.md", "the log says where and why"): "tests/wire/test_lifespan.py",

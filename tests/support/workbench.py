@@ -5,7 +5,7 @@ import asyncio
 import datetime
 import sqlite3
 from typing import Annotated
-from mcpward import Caller, Context, DateRange, Limit, Server, ToolError, env
+from mcpward import Caller, Context, DateRange, EmbeddedResource, Limit, Server, ToolError, ToolResult, env
 
 server = Server("bench", version="1.0")
 
@@ -19,6 +19,12 @@ def note(text):
 async def echo(text: str) -> str:
     """Give the text back."""
     return text
+
+
+@server.tool(read_only=True)
+async def table() -> ToolResult:
+    """Give a table."""
+    return ToolResult([EmbeddedResource("bench://table", text="=1", mime_type="text/csv")])
 
 
 @server.tool(read_only=True)

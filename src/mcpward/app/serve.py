@@ -36,6 +36,7 @@ from mcpward.core.clock import SystemClock
 from mcpward.ingress.connection import Connection
 from mcpward.operations.counters_url import counters_url
 from mcpward.operations.cross_checks import tell_names
+from mcpward.operations.descriptions import tell_descriptions
 from mcpward.operations.secret_manager import read_manager
 from mcpward.operations.settings_act import source_digests
 from mcpward.operations.site import open_site
@@ -236,7 +237,9 @@ async def _try(settings: Settings, bound: Address) -> None:
     async with open_site(settings) as site:
         vault = {name: await site.vault.load_all(name) for name in settings.servers}
     managed = await read_manager(settings, SystemClock())
-    tell_names(settings, tool_sources_of(settings, load_sources(settings, vault, managed)))
+    sources = tool_sources_of(settings, load_sources(settings, vault, managed))
+    tell_names(settings, sources)
+    tell_descriptions(settings, sources)
     async with open_oauth(settings, bound, client_secrets(settings, vault), SystemClock()):
         pass
 

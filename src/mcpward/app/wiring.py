@@ -33,6 +33,7 @@ from mcpward.pipeline.agreement import Agreement
 from mcpward.pipeline.call_channel import CallChannels
 from mcpward.pipeline.callers import Callers
 from mcpward.pipeline.catalogue import Catalogue
+from mcpward.pipeline.conversation_taint import Taints
 from mcpward.pipeline.elsewhere import Elsewhere
 from mcpward.pipeline.execution import Execution
 from mcpward.pipeline.listeners import Listeners
@@ -157,6 +158,7 @@ class Wiring:
                 states=states,
                 spent=messaging.spent,
                 agreement=Agreement(self._runner, self._sanitizer, elsewhere, self._rules, clock),
+                taints=self._taints(),
             ),
             handlers=MethodHandlers(
                 protocol=protocol,
@@ -180,6 +182,10 @@ class Wiring:
             render=render.refusal,
             report=self._report,
         )
+
+    def _taints(self) -> Taints:
+        windows = {name: server.taint for name, server in self._settings.servers.items() if server.taint is not None}
+        return Taints(self._site.store.taints, windows, [*self._sources], self._clock)
 
     def look_after(self) -> None:
         """Do the work of each second: end streams whose callers lost their right, and drop unfetched buffers."""

@@ -56,8 +56,10 @@ from mcpward.ingress.peer import PeerResolver
 from mcpward.ingress.routes import Address as Served
 from mcpward.ingress.routes import Routes
 from mcpward.operations.cross_checks import tell_names
+from mcpward.operations.descriptions import tell_descriptions
 from mcpward.operations.known_secrets import Secrets
 from mcpward.operations.operator_call import ASKING as CALL_ASKING
+from mcpward.operations.pinned_offers import pin_offers
 from mcpward.operations.secret_manager import open_manager
 from mcpward.operations.site import Site, open_site
 from mcpward.operations.sources import authors_of, load_sources, source_names
@@ -65,6 +67,8 @@ from mcpward.operations.tool_sources import tool_sources_of
 from mcpward.operations.usage_question import ASKING as USAGE_ASKING
 from mcpward.pipeline.pipeline import Pipeline
 from mcpward.sdk.environment import env
+from mcpward.tools.pin import Pin, held_of
+from mcpward.tools.pin_follower import PinFollower
 from mcpward.tools.registry import Registry
 from mcpward.tools.run import Runner
 from mcpward.traffic.metrics import Metrics
@@ -170,7 +174,7 @@ class Worker:
             shown = client_secrets(settings, vault)
             secrets = await self._secrets(site, vault, shown, redaction)
             metrics = Metrics()
-            registries = await self._load(stack, vault, metrics)
+            registries = await self._load(stack, site, vault, metrics)
             traffic = self._traffic(site, metrics, secrets)
             guarded = await stack.enter_async_context(open_oauth(settings, self.bound, shown, clock))
             exchanges = self._exchanges(stack, guarded)
@@ -220,7 +224,7 @@ class Worker:
             stack.push_async_callback(traffic.writer.stop)
             await self.refresher.start()
             stack.push_async_callback(self.refresher.stop)
-            await self._follow_secrets(stack, site, vault)
+            await self._follow_store(stack, site, vault, registries)
             self.front.start()
             stack.push_async_callback(self.front.stop)
             self.serve_metrics = partial(self._serve_metrics, metrics, pipeline, health)
@@ -228,8 +232,11 @@ class Worker:
             _spare_collector()
             yield
 
-    async def _load(self, stack: AsyncExitStack, vault: ByServer, metrics: Metrics) -> dict[str, Registry]:
-        """Run the sources, with the secrets of the vault and of an external manager in reach."""
+    async def _load(self, stack: AsyncExitStack, site: Site, vault: ByServer, metrics: Metrics) -> dict[str, Registry]:
+        """Run the sources, with the secrets of the vault and of an external manager in reach.
+
+        What is not approved is held back.
+        """
         settings = self.settings
         manager = await stack.enter_async_context(open_manager(settings, self.clock))
         managed = {} if manager is None else manager.present
@@ -237,11 +244,13 @@ class Worker:
         self._manager = await stack.enter_async_context(follow_manager(manager, metrics))
         self.longest_s = _longest(settings, registries)
         self._tell_remarks(registries)
+        await pin_offers(site, settings, registries, self.clock)
         return registries
 
     def _tell_remarks(self, registries: Mapping[str, Registry]) -> None:
         if self.remarks and self.settings.site.workers == 1:  # else it was reported when the sources were tried
             tell_names(self.settings, registries)
+            tell_descriptions(self.settings, registries)
         env.tell_trimmed(quiet=True)
 
     async def _open_vault(self, site: Site) -> ByServer:
@@ -255,13 +264,32 @@ class Worker:
         redaction.redact, redaction.redact_json = secrets.text, secrets.line
         return secrets
 
-    async def _follow_secrets(self, stack: AsyncExitStack, site: Site, vault: ByServer) -> None:
+    async def _follow_store(
+        self, stack: AsyncExitStack, site: Site, vault: ByServer, registries: Mapping[str, Registry]
+    ) -> None:
+        await self._follow_pins(stack, site, registries)
         reader = site.store.reader()
         stack.push_async_callback(reader.close)
         follower = VaultFollower(reader.vault, site.vault, vault, env.renew, env.take_used, self.clock)
         await follower.start()
         stack.push_async_callback(follower.stop)
         await stack.enter_async_context(follow_secrets())
+
+    async def _follow_pins(self, stack: AsyncExitStack, site: Site, registries: Mapping[str, Registry]) -> None:
+        """Take the operator's approvals as they come, if anything can be held back at all."""
+        pinned = {name: server.pin for name, server in self.settings.servers.items() if server.pin}
+        if not pinned:
+            return
+
+        def renew(pins: Mapping[str, Pin]) -> None:
+            for name, pin in pinned.items():
+                registries[name].hold(held_of(registries[name], pins, pin))
+
+        reader = site.store.reader()
+        stack.push_async_callback(reader.close)
+        follower = PinFollower(reader.pins, renew)
+        await follower.start()
+        stack.push_async_callback(follower.stop)
 
     def _exchanges(self, stack: AsyncExitStack, guarded: OAuthParts) -> Exchanges | None:
         exchanges = exchanges_of(self.settings, guarded, self.clock)

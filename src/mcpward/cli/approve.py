@@ -1,4 +1,4 @@
-"""``mcpward approve``: a person's yes to a call whose client cannot ask, from any terminal beside the running site."""
+"""``mcpward approve``: a person's yes to calls whose client cannot ask, and to tools that changed."""
 
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 import typer
 
 from mcpward.cli import ui
+from mcpward.cli.approve_tools import approve_tools
 from mcpward.cli.help import examples
 from mcpward.cli.operator import account
 from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, completed, in_site, settings_of
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 app = typer.Typer(
-    help="Calls that wait for a person's yes: list, show, call, deny.", no_args_is_help=True, rich_markup_mode=None
+    help="What waits for a person's yes: calls (list, show, call, deny), and changed tools (tools).",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 _HEADER: Final = ("id", "state", "server", "tool", "caller", "asked", "ends")
 
@@ -34,6 +37,8 @@ def waiting_ids(ctx: typer.Context, incomplete: str) -> list[str]:
 
     return completed(ctx, incomplete, known)
 
+
+app.command("tools")(approve_tools)
 
 IdArgument = Annotated[
     str, typer.Argument(metavar="ID", help="The id that the refused call named.", autocompletion=waiting_ids)

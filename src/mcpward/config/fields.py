@@ -26,6 +26,7 @@ from mcpward.config.rate import parse_rate, rate_text
 from mcpward.config.size import parse_size, size_text
 from mcpward.config.span import parse_span, span_text
 from mcpward.config.tool_guards import read_tool_guards
+from mcpward.core.origin_name import RULE, is_origin
 from mcpward.core.values import Quota, QuotaLimit, Rate, RateLimit
 
 #: The ways in, each a mode of a server.
@@ -222,6 +223,14 @@ def _metadata_or_none(value: str | None) -> str | None:
 _host_names = _each(parse_host)
 _scope_names = _each(check_scope_name)
 _pool_names = _each(check_pool_name)
+
+
+def _untrusted(value: object) -> object:
+    if isinstance(value, str) and not is_origin(value):
+        raise ValueError(f"must be true, false or the name of an origin, {RULE}")
+    return value
+
+
 _member_patterns = _each(_member_pattern)
 _names = _each(_claim)
 _algorithms = _each(_algorithm)
@@ -260,6 +269,9 @@ Share = Annotated[
 Namespace = Annotated[str, AfterValidator(_namespace)]
 Counters = Annotated[str, AfterValidator(_counters), PlainSerializer(masked, return_type=str)]
 PoolNames = Annotated[tuple[str, ...], BeforeValidator(_pool_names), _TEXTS]
+Untrusted = Annotated[
+    bool | str, BeforeValidator(_untrusted), WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "string"}]})
+]
 MemberPatterns = Annotated[tuple[str, ...], BeforeValidator(_member_patterns), _TEXTS]
 RateOrOff = Annotated[
     Rate | None,
@@ -348,6 +360,7 @@ KINDS: Final[Mapping[object, str]] = {
     _share: "number above 0, at most 1",
     _pool_names: "list of names",
     _member_patterns: "list of patterns",
+    _untrusted: "true, false or a name",
     _rate_or_off: 'rate or ""',
     _size: "size",
     _age_or_none: 'span or ""',

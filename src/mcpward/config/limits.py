@@ -22,6 +22,7 @@ from mcpward.config.fields import (
     RationingOrOff,
     Seconds,
     Share,
+    Untrusted,
 )
 from mcpward.config.limit_syntax import settled
 from mcpward.config.names import (
@@ -143,6 +144,12 @@ class ToolSettings(Section):
     )
     unknown_arguments: Literal["refuse", "drop-client", "drop"] | None = key(
         None, "what happens to arguments that this tool does not declare; replaces its author's option", '"drop"'
+    )
+    untrusted: Untrusted | None = key(
+        None,
+        "marks what it returns as data that strangers wrote: true, or the name of the origin; false trusts it. "
+        "Replaces its author's option",
+        '"mail"',
     )
     bind: dict[ArgumentName, CallerValue] = key(
         {},

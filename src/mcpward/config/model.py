@@ -291,6 +291,24 @@ class Server(Section):
         "folders of this server's secrets, in place of `secrets.files`, so that no other server reads them",
         '["/run/secrets/orders"]',
     )
+    descriptions: Literal["warn", "refuse", "off"] = key(
+        "warn",
+        "what a start does if a description, a schema or the instructions have orders to the model, hidden characters, "
+        "internal addresses, paths or versions, credentials, or names of other servers' tools",
+        '"refuse"',
+    )
+    pin: bool | Literal["strict"] = key(
+        False,
+        "holds back a tool, prompt or resource that is new or differs from what was approved, until `mcpward approve "
+        'tools`. The first start is trusted; with `"strict"`, nothing is before you approve it',
+        "true",
+    )
+    taint: AgeOrNone = key(
+        "",
+        "for so long after a conversation has read an `untrusted` result, destructive and open-world tools need a "
+        'person\'s yes; "" for no such rule',
+        '"15m"',
+    )
     limits: ServerLimits = Field(ServerLimits(), description="limits of this server")
     output: ServerOutput = Field(ServerOutput(), description="what must never leave in its results")
     tools: dict[ToolName, ToolSettings] = Field({}, description="additions to its tools, by their names")

@@ -13,6 +13,7 @@ from mcpward.config.manager_rules import MANAGER_RULES
 from mcpward.config.model import Settings
 from mcpward.config.names import nearest
 from mcpward.config.oauth_rules import OAUTH_RULES
+from mcpward.config.output_rules import OUTPUT_RULES
 from mcpward.config.violations import Rule, Violation
 
 
@@ -205,6 +206,7 @@ RULES: Final[tuple[Rule, ...]] = (
     *MANAGER_RULES,
     *OAUTH_RULES,
     *LIMIT_RULES,
+    *OUTPUT_RULES,
 )
 
 

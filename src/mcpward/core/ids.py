@@ -37,6 +37,11 @@ def error_id() -> str:
     return secrets.token_hex(6)
 
 
+def mark() -> str:
+    """Return 16 hex digits that nobody can guess beforehand, to enclose what a stranger wrote."""
+    return secrets.token_hex(8)
+
+
 def base62(length: int) -> str:
     """Return ``length`` characters of [0-9A-Za-z], 5.95 bits each, from the system's secure source."""
     return "".join(secrets.choice(BASE62) for _ in range(length))

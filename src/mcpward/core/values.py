@@ -270,7 +270,9 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     (``x-mcp-header``). ``task`` states whether the tool may (``optional``) or must (``required``) run as a task of the
     tasks extension. ``concurrency`` calls of it may run at once (None: as many as its server allows). It holds a slot
     in each of ``pools`` while it runs, and draws on budgets by ``draws``. ``unknown_arguments`` is the handling of
-    those that the schema does not have. ``suspects`` finds the parts of raw arguments that must be checked before they
+    those that the schema does not have. ``untrusted`` names the origin of what it returns if strangers write that.
+    ``asks_tainted`` has a person agree while the conversation has read such a result.
+    ``suspects`` finds the parts of raw arguments that must be checked before they
     are bound: None if there are none. ``effort`` is the cost of binding them, None unless it is known to be more than
     reading them. ``caller_values`` fills the arguments that are the caller's own, None if there are none.
     reading them. ``caller_values`` fills the arguments that are the caller's own, None if there are none. ``inquire``
@@ -303,6 +305,8 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     pools: tuple[str, ...] = ()
     draws: tuple[Draw, ...] = ()
     unknown_arguments: UnknownArguments = UnknownArguments.DROP_CLIENT
+    untrusted: str | None = None
+    asks_tainted: bool = False
     suspects: Callable[[bytes], object | None] | None = None
     effort: Effort | None = None
     caller_values: CallerValues | None = None

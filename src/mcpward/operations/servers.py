@@ -148,6 +148,7 @@ async def rename_server(site: Site, clock: Clock, old: str, new: str) -> Renamed
     await site.store.acts.note(act)
     keys = await site.store.keys.rename_server(old, new)
     urls = await site.store.urls.rename_server(old, new)
+    await site.store.pins.rename_server(old, new)
     await site.store.renamed.add(old, new, clock.now())
     return Renamed(old, new, keys, urls, secrets)
 

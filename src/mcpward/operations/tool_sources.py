@@ -10,6 +10,7 @@ from mcpward.core.errors import Finding, Misconfigured
 from mcpward.core.secret import Secret
 from mcpward.operations.asked_secrets import require_secrets
 from mcpward.operations.cross_checks import require_defined
+from mcpward.operations.descriptions import refused_descriptions
 from mcpward.operations.secret_manager import ManagedByServer, read_manager
 from mcpward.operations.site import has_data, open_site
 from mcpward.operations.sources import load_sources
@@ -35,7 +36,12 @@ def tool_sources_of(
         server = settings.servers[name]
         try:
             defaults = Defaults(
-                server.limits.deadline_s, server.unknown_arguments, server.tools, server.output, server.bounds
+                server.limits.deadline_s,
+                server.unknown_arguments,
+                server.tools,
+                server.output,
+                server.bounds,
+                is_taint_on=server.taint is not None,
             )
             sources[name] = Registry(name, author, defaults)
         except Misconfigured as wrong:
@@ -43,6 +49,8 @@ def tool_sources_of(
     if findings:
         raise Misconfigured(settings.placed(findings))
     require_defined(settings, sources)
+    if refused := refused_descriptions(settings, sources):
+        raise Misconfigured(settings.placed(refused))
     if needs_secrets:
         require_secrets(settings, sources)
     return sources

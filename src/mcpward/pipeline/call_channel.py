@@ -307,7 +307,7 @@ def is_able(channel: CallChannel, capability: Mapping[str, Any]) -> bool:
 
 def is_used_up(tool: Tool) -> bool:
     """Whether the answers for a call of the tool are good for only one run: it changes something, or needs consent."""
-    return tool.confirm or tool.access is not Access.READ
+    return tool.confirm or tool.asks_tainted or tool.access is not Access.READ
 
 
 def _require_declared(call: Call, capabilities: Sequence[Mapping[str, Any]]) -> None:

@@ -32,10 +32,14 @@ _Offer = TypeVar("_Offer", bound=Offer)
 
 
 class Listed(Struct, frozen=True):
-    """A result, encoded and fit to leave. ``ttl_ms`` is how long a client may keep it; None leaves that to protocol."""
+    """A result, encoded and fit to leave. ``ttl_ms`` is how long a client may keep it; None leaves that to protocol.
+
+    ``origin`` names where its text comes from if strangers wrote that.
+    """
 
     body: bytes
     ttl_ms: int | None = None
+    origin: str | None = None
 
 
 class Catalogue:
@@ -58,11 +62,12 @@ class Catalogue:
             InputRequired: a function asks, and its answers have not come yet.
         """
         source = self._sources[call.arrival.server]
-        ttl_ms = None
+        ttl_ms = origin = None
         match call.method:
             case "resources/read":
                 resource = self._resource(call, source)
                 result, ttl_ms = await self._runner.read(call, resource, channel), resource.ttl_ms
+                origin = resource.untrusted
             case "prompts/get":
                 prompt = self._prompt(call, source)
                 result = await self._runner.render(
@@ -76,7 +81,9 @@ class Catalogue:
         clean = whole(body, call) if len(body) <= self._sanitizer.at_once(call) else await self._beside(call, body)
         if self._sanitizer.is_split(_parts(result), lambda: _parts(_decode(clean)), call):
             raise withheld("a secret is split over several parts of the result")
-        return Listed(clean, ttl_ms)
+        if call.method == "resources/read":
+            clean = self._sanitizer.resource(clean, call, origin)
+        return Listed(clean, ttl_ms, origin)
 
     async def _beside(self, call: Call, body: bytes) -> bytes:
         """Clean a large result beside the event loop."""

@@ -18,9 +18,10 @@ from mcpward.core.withheld import CROWDED, withheld
 from mcpward.limits.concurrency.slots import CallSlots
 from mcpward.limits.rates.limit import Fields
 from mcpward.messaging.used_states import UsedStates
-from mcpward.pipeline.agreement import Agreement
+from mcpward.pipeline.agreement import Agreement, Need
 from mcpward.pipeline.call_channel import CallChannel, ReleasingChannel, is_used_up
 from mcpward.pipeline.catalogue import Catalogue
+from mcpward.pipeline.conversation_taint import Taints
 from mcpward.pipeline.store_timeout import store_deadline
 from mcpward.protocol import reply as replies
 from mcpward.protocol.mirrored import require_mirrored
@@ -52,6 +53,7 @@ class Execution:
         states: States,
         spent: UsedStates,
         agreement: Agreement,
+        taints: Taints,
     ) -> None:
         self._runner = runner
         self._catalogue = catalogue
@@ -61,6 +63,7 @@ class Execution:
         self._states = states
         self._spent = spent
         self._agreement = agreement
+        self._taints = taints
         self._large = LargeArguments()
         self._cleaning = LongWork("large-results")
 
@@ -87,18 +90,15 @@ class Execution:
             InputRequired: modern era, the tool or its consent needs answers.
         """
         if tool is None:
-            listed = await self._catalogue.answer(call, channel)
-            return replies.catalogue(call, listed.body, ttl_ms=listed.ttl_ms)
+            return await self._listed(call, channel)
         if accepted is not None:
             accepted = replace(accepted, call=call)
         elif tool.mirrored or ((effort := tool.effort) is not None and len(call.arguments or b"") > effort.light):
             accepted = await self.accept(call, tool)
         else:
             accepted = accept(call, tool)  # most calls, without a coroutine
-        if accepted.dropped:
-            channel.trail.without(accepted.dropped)
-        if tool.caller_values is not None and (told := tool.caller_values.told(call.principal)):
-            channel.trail.filled(told, tool.caller_values.sources)
+        if accepted.dropped or tool.caller_values is not None:
+            _note_arguments(accepted, channel)
         if tool.inquire is not None:
             await self._runner.inquire(accepted, channel)
         is_task = tool.task is not None and self._is_task(call, tool, channel)
@@ -106,6 +106,8 @@ class Execution:
         used_up, approval = (
             await self._permit(accepted, channel) if is_used_up(tool) or self._agreement.has_rules else _NOTHING
         )
+        if tool.untrusted is not None and not is_task:
+            await self._taints.note(call, tool.untrusted, tool.deadline_s)
         channel.ran = channel.trail.has_run = True
         if is_task:
             async with store_deadline():
@@ -124,6 +126,12 @@ class Execution:
         if outcome.screened:
             channel.trail.screened(outcome.screened)
         return replies.result(call, outcome, headers)
+
+    async def _listed(self, call: Call, channel: CallChannel) -> Reply:
+        listed = await self._catalogue.answer(call, channel)
+        if listed.origin is not None:
+            await self._taints.note(call, listed.origin)
+        return replies.catalogue(call, listed.body, ttl_ms=listed.ttl_ms)
 
     async def _clean(self, accepted: AcceptedCall, raw: RawResult) -> Outcome:
         if self._sanitizer.is_little(raw, accepted.call):
@@ -156,6 +164,8 @@ class Execution:
         """
         tool = accepted.tool
         need = self._agreement.need(accepted)
+        if need is None and tool.asks_tainted:
+            need = await self._tainted(accepted.call, channel)
         approval = await self._agreement.agree(accepted, channel, need) if need is not None else ""
         used_up = channel.state.id if need is not None or is_used_up(tool) else ""
         try:
@@ -168,6 +178,14 @@ class Execution:
                 await self._agreement.give_back(approval)
             raise
         return used_up, approval
+
+    async def _tainted(self, call: Call, channel: CallChannel) -> Need | None:
+        """Return the need of a person's yes in a conversation that has read what strangers wrote."""
+        why = await self._taints.why(call)
+        if not why:
+            return None
+        channel.trail.withheld(f"a person must agree: {why}")
+        return Need(why)
 
     async def _spend(self, call: Call, state: State) -> None:
         """Use up the answers, at whichever worker they come: no answer counts for two runs (attack 133)."""
@@ -193,9 +211,21 @@ class Execution:
         async def work(channel: ClientChannel) -> Outcome:
             tool, caller = accepted.tool, accepted.call.principal.key
             async with self._slots.lease(tool.server, caller, tool) as lease:
-                return await self._clean(accepted, await self._runner.run(accepted, ReleasingChannel(channel, lease)))
+                raw = await self._runner.run(accepted, ReleasingChannel(channel, lease))
+                if tool.untrusted is not None:  # before the task has a result to be fetched
+                    await self._taints.note(accepted.call, tool.untrusted)
+                return await self._clean(accepted, raw)
 
         return work
+
+
+def _note_arguments(accepted: AcceptedCall, channel: CallChannel) -> None:
+    """Put on record what was dropped, and what came from the caller's identity."""
+    if accepted.dropped:
+        channel.trail.without(accepted.dropped)
+    values = accepted.tool.caller_values
+    if values is not None and (told := values.told(accepted.call.principal)):
+        channel.trail.filled(told, values.sources)
 
 
 def _light(accepted: AcceptedCall) -> AcceptedCall:

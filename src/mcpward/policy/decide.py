@@ -28,6 +28,10 @@ class ToolLookup(Protocol):
         """Return the tool of that exact name, or None."""
         ...
 
+    def is_held(self, name: str) -> bool:
+        """Return whether a tool of that exact name is held back, because it is not approved."""
+        ...
+
 
 _MAX_ALLOWED: Final = 10_000
 _YES: Final = Decision(allowed=True)
@@ -49,6 +53,7 @@ class Policy:
     ) -> None:
         self._rules = rules
         self._finds = {name: source.find for name, source in sources.items()}
+        self._sources = dict(sources)
         self._demands = dict(demands or {})
         self._allowed: set[tuple[Principal, Tool]] = set()
         self._weight = 0
@@ -70,7 +75,7 @@ class Policy:
         if principal.way is _OAUTH:
             self._require_scopes(principal, tool)
         if tool is None:
-            raise Refusal(Reason.TOOL_UNKNOWN, "no such tool")
+            raise self._unknown(call)
         if (principal, tool) in self._allowed:
             return tool
         decision = self.decide(principal, tool)
@@ -78,6 +83,12 @@ class Policy:
             raise self._step_up(principal, tool) or Refusal(Reason.TOOL_UNKNOWN, decision.reason)
         self._remember(principal, tool)
         return tool
+
+    def _unknown(self, call: Call) -> Refusal:
+        """One answer to the caller. The record tells the operator what is held back."""
+        source = self._sources.get(call.arrival.server)
+        is_held = source is not None and source.is_held(call.target)
+        return Refusal(Reason.TOOL_UNKNOWN, "held back: it is not approved as it is now" if is_held else "no such tool")
 
     def _remember(self, principal: Principal, tool: Tool) -> None:
         """Keep a permission: both values are frozen, and a caller that authenticates again gets the same value again.

@@ -16,6 +16,7 @@ from mcpward.core.errors import Refusal
 from mcpward.core.unicode import escape_separators, well_formed
 from mcpward.core.values import AcceptedCall, Call, Outcome, RawResult
 from mcpward.core.withheld import withheld
+from mcpward.sanitize.data_marks import Rewriting, marked_resource, marked_result
 from mcpward.sanitize.redact import Redactor
 from mcpward.sanitize.rewrite import Rewrite, rewritten
 from mcpward.sanitize.screening import Screening, Screenings
@@ -71,8 +72,8 @@ class Sanitizer:
         if raw.size > self._max_bytes:
             self._require_small(len(raw.structured))  # it is encoded already: not once more, with its copy
         screening = self._screenings.of_call(None if accepted is None else accepted.call)
-        if screening.drops:
-            raw = _nested(screening.without_members, raw)
+        if screening.prepares:
+            raw = _nested(screening.prepared, raw)
         content, is_error = raw.content, raw.is_error
         redactor = self._redactor()
         if raw.meta or raw.structured is None:
@@ -85,6 +86,8 @@ class Sanitizer:
             body = _written(result)
         if len(body) > self._max_bytes:
             self._require_small(_size(raw, body))
+        if screening.caps is not None:
+            screening.caps.require_size(_size(raw, body))
         redactions = 0
         if redactor.suspects(body):
             body, redactions = self._redacted(redactor, raw, body)
@@ -92,11 +95,10 @@ class Sanitizer:
         if screening.suspects(body):
             body, kinds = self._screened(screening, redactor, raw, body)
         if len(content) > 1:
-            together = spoken(content)
-            if redactor.finds(together):
-                _require_whole(redactor, body)
-            if screening.masks_credentials and known_credentials.suspects(together) and _has_split(_spoken_of(body)):
-                raise withheld("a credential is split over several content blocks")
+            _require_unsplit(screening, redactor, content, body)
+        origin = None if accepted is None else accepted.tool.untrusted
+        if origin is not None or screening.rewriting.is_any:
+            body = self._marked(body, origin, raw, screening.rewriting)
         return Outcome(body, is_error, redactions, kinds)
 
     def is_split(
@@ -181,6 +183,22 @@ class Sanitizer:
         if len(body) > self._max_bytes:  # masks make it longer
             self._require_small(len(_encode({**value, "content": []})) if raw.is_mirrored else len(body))
         return body, kinds
+
+    def resource(self, body: bytes, call: Call, origin: str | None) -> bytes:
+        """Return a clean result of ``resources/read`` as it leaves: marked, if it comes from an ``origin``.
+
+        Raises:
+            Refusal: output-refused; it is nested too deep.
+        """
+        rewriting = self._screenings.of_call(call).rewriting
+        if origin is None and not rewriting.is_any:
+            return body
+        return _nested(lambda data: marked_resource(data, origin, rewriting), body)
+
+    def _marked(self, body: bytes, origin: str | None, raw: RawResult, rewriting: Rewriting) -> bytes:
+        marked = _nested(lambda data: marked_result(data, origin, raw.misfit, rewriting), body)
+        self._require_small(len(marked) - len(body))  # each of very many parts has a mark of its own
+        return marked
 
     def _require_small(self, size: int) -> None:
         if size > self._max_bytes:
@@ -271,6 +289,16 @@ def _same(value: Any) -> Any:
 
 def _never(_: Any) -> bool:
     return False
+
+
+def _require_unsplit(
+    screening: Screening, redactor: Redactor, content: Sequence[Mapping[str, Any]], body: bytes
+) -> None:
+    together = spoken(content)
+    if redactor.finds(together):
+        _require_whole(redactor, body)
+    if screening.masks_credentials and known_credentials.suspects(together) and _has_split(_spoken_of(body)):
+        raise withheld("a credential is split over several content blocks")
 
 
 def _require_whole(redactor: Redactor, body: bytes) -> None:

@@ -15,8 +15,10 @@ from mcpward.core.name_patterns import NamePatterns
 from mcpward.core.values import Call, Kind, RawResult
 from mcpward.core.withheld import withheld
 from mcpward.sanitize import json_text
+from mcpward.sanitize.data_marks import Rewriting
 from mcpward.sanitize.rewrite import Rewrite, rewritten
 from mcpward.sanitize.screens import known_credentials, personal_numbers
+from mcpward.sanitize.screens.caps import ResultCaps
 from mcpward.sanitize.screens.dropped import DroppedMembers
 from mcpward.sanitize.screens.invisible import strip
 
@@ -35,10 +37,14 @@ class Screening:
         names = NamePatterns(output.drop)
         self._members = DroppedMembers(names) if names else None
         actions = {name: getattr(output, name) for name in personal_numbers.KINDS}
+        self.rewriting = Rewriting(output.links == "text", output.formulas == "text")
+        caps = ResultCaps(output.max_bytes, output.max_items, output.max_depth)
+        self.caps = None if caps == ResultCaps() else caps
         self._numbers = {name: action for name, action in actions.items() if action != "allow"}
 
         #: A result of so many bytes, and no more, may be screened on the event loop.
-        self.at_once = LARGE // 16 if names or self._numbers else LARGE
+        is_slow = names or self._numbers or self.rewriting.is_any or self.caps is not None
+        self.at_once = LARGE // 16 if is_slow else LARGE
 
     @property
     def drops(self) -> bool:
@@ -49,13 +55,22 @@ class Screening:
         """Return whether encoded JSON must be looked at closely: rarely, unless personal numbers are looked for."""
         return bool(self._numbers) or (self.masks_credentials and known_credentials.suspects(body))
 
-    def without_members(self, raw: RawResult) -> RawResult:
+    @property
+    def prepares(self) -> bool:
+        """Whether a tool's result is looked at before it is encoded."""
+        return self._members is not None or self.caps is not None
+
+    def prepared(self, raw: RawResult) -> RawResult:
         """Return a tool's result without dropped members.
 
         Raises:
-            Refusal: output-refused; the rest breaks the published schema.
+            Refusal: output-refused; the rest breaks the published schema, or is larger than the settings allow.
         """
-        return raw if self._members is None else self._members.result(raw)
+        if self._members is not None:
+            raw = self._members.result(raw)
+        if self.caps is not None:
+            self.caps.require(raw)
+        return raw
 
     def message(self, value: Any) -> Any:
         """Return a message of ours without dropped members."""

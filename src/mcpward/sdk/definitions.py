@@ -25,7 +25,9 @@ class ToolDefinition(Struct, frozen=True, kw_only=True, eq=False):
     ``asked`` says whether a person must agree, and how that person is asked.
     ``task`` says whether it may (``optional``) or must (``required``) run as a task. ``draws`` are what it takes from
     budgets, ``pools`` those in which it holds a slot. ``unknown_arguments`` is what happens to those that it does not
-    declare; None leaves that to the server. ``bound`` are the arguments that the caller's identity fills.
+    declare; None leaves that to the server. ``untrusted`` is the origin of its results if strangers
+    write them. ``bound`` are
+    the arguments that the caller's identity fills.
     """
 
     name: str
@@ -52,6 +54,7 @@ class ToolDefinition(Struct, frozen=True, kw_only=True, eq=False):
     icons: tuple[Icon, ...] = ()
     meta: Mapping[str, Any] = {}
     unknown_arguments: str | None = None
+    untrusted: str | None = None
     bound: tuple[BoundArgument, ...] = ()
 
     @property
@@ -88,6 +91,7 @@ class ResourceDefinition(Struct, frozen=True, kw_only=True, eq=False):
     size: int | None = None
     meta: Mapping[str, Any] = {}
     ttl_s: float = 0
+    untrusted: str | None = None
 
 
 class PromptDefinition(Struct, frozen=True, kw_only=True, eq=False):

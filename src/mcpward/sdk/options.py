@@ -23,7 +23,6 @@ _ELSEWHERE: Final = {
     "idempotent_hint": "idempotent=True",
     "open_world_hint": "open_world=True",
     "timeout": "deadline_s=10",
-    "output_schema": "the return annotation; structured=False publishes none",
     "rate_limit": 'rate="60/minute"',
     "tags": "meta={'example.com/tags': ['a']}",
     "host": "nothing here: mcpward serve tools.py --host ADDRESS",

@@ -10,7 +10,7 @@ from mcpward.core.spelling import nearest
 from mcpward.core.subschema import Place, Subschemas
 from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.options import options
-from mcpward.sdk.schema.returns import Returns, read_returns
+from mcpward.sdk.schema.returns import Returns
 
 _FOREIGN: Final = ("refuse", "drop")
 
@@ -19,18 +19,15 @@ class ForeignRows(Exception):
     """A result holds what is not the caller's. The text has numbers and names of members, and no value."""
 
 
-def read_owned(annotation: Any, structured: bool | None, guards: Iterable[object], what: str, where: str) -> Returns:
-    """Read a return annotation, and require that its ``Owned`` guards can check the results.
+def require_owned(guards: Iterable[object], returns: Returns, what: str, where: str) -> None:
+    """Require that a tool's ``Owned`` guards can check its results.
 
     Raises:
-        AuthoringError: as :func:`~mcpward.sdk.schema.returns.read_returns`; or there are no rows, or none with that
-            member.
+        AuthoringError: there are no rows, or none with that member.
     """
-    returns = read_returns(annotation, structured, what, where)
     for guard in guards:
         if isinstance(guard, Owned):
             guard.require_rows(returns, what, where)
-    return returns
 
 
 @dataclass(frozen=True, init=False)

@@ -21,15 +21,18 @@ from mcpward.sdk.icon import Icon
 from mcpward.sdk.labels import read_annotations, read_extensions, read_icons, read_meta, read_website
 from mcpward.sdk.lifespan import Hook, Make, read_hook, read_lifespan
 from mcpward.sdk.options import options
-from mcpward.sdk.owned import read_owned
+from mcpward.sdk.owned import require_owned
 from mcpward.sdk.pools import Pooled, read_concurrency, read_pools
 from mcpward.sdk.schema.arguments import Arguments
 from mcpward.sdk.schema.author_schema import Written
 from mcpward.sdk.schema.caller_value import read_bound
+from mcpward.sdk.schema.returns import Returns, read_returns
 from mcpward.sdk.schema.strings import require_strings
+from mcpward.sdk.schema.written_returns import read_written_returns
 from mcpward.sdk.signature import Signature, read_signature, where
 from mcpward.sdk.switches import Listener, Switches, Turned
 from mcpward.sdk.template import Template, is_template, read_template, read_uri
+from mcpward.sdk.untrusted import read_untrusted
 
 F = TypeVar("F", bound=Callable[..., Any])
 Question = Callable[..., str] | Callable[..., Awaitable[str]]
@@ -138,7 +141,9 @@ class Server:
         task: Literal["optional", "required"] | None = None,
         ask_first: bool = False,
         input_schema: Mapping[str, Any] | None = None,
+        output_schema: Mapping[str, Any] | None = None,
         unknown_arguments: Literal["refuse", "drop-client", "drop"] | None = None,
+        untrusted: bool | str = False,
         icons: Sequence[Icon] = (),
         meta: Mapping[str, Any] | None = None,
         enabled: bool = True,
@@ -166,7 +171,9 @@ class Server:
         task: Literal["optional", "required"] | None = None,
         ask_first: bool = False,
         input_schema: Mapping[str, Any] | None = None,
+        output_schema: Mapping[str, Any] | None = None,
         unknown_arguments: Literal["refuse", "drop-client", "drop"] | None = None,
+        untrusted: bool | str = False,
         icons: Sequence[Icon] = (),
         meta: Mapping[str, Any] | None = None,
         enabled: bool = True,
@@ -182,8 +189,9 @@ class Server:
         returns, or in mcpward's; ``structured=False`` publishes no output schema; ``task`` lets
         the call run as a task, or demands it; ``ask_first`` has its questions answered before the task begins.
         ``input_schema`` is published instead of the annotations; the function then takes ``arguments: dict[str, Any]``.
-        ``unknown_arguments`` says whether arguments that are not declared are refused or dropped. ``enabled=False``
-        keeps the tool off until :meth:`enable`.
+        ``output_schema`` is published instead of the return annotation, and each result is checked against it.
+        ``unknown_arguments`` says whether undeclared arguments are refused or dropped. ``untrusted`` marks its results
+        as data from strangers, or from ``"mail"``. ``enabled=False`` keeps the tool off until :meth:`enable`.
 
         Raises:
             AuthoringError: the function or an option cannot be served.
@@ -197,19 +205,18 @@ class Server:
                 what,
                 place,
                 **_shown(title, description, enabled),
-                read_only=(read_only, bool, "True"),
-                destructive=(destructive, bool, "True"),
-                idempotent=(idempotent, (bool, NoneType), "True"),
-                open_world=(open_world, (bool, NoneType), "True"),
+                **_flags(read_only=read_only, destructive=destructive, ask_first=ask_first),
+                **_perhaps(idempotent=idempotent, open_world=open_world),
                 rate=(rate, (str, Rate, NoneType), '"60/minute"'),
                 deadline_s=(deadline_s, (int, float, NoneType), "30"),
                 structured=(structured, (bool, NoneType), "False"),
-                ask_first=(ask_first, bool, "True"),
             )
             guards_read = read_guards(guards, signature, what, place) if input_schema is None else ()
             arguments = _arguments(signature, input_schema, guards, what, place)
             checks.require_sound_run(deadline_s, task, ask_first, what, place)
             asked = read_confirm(confirm, arguments.names, self._value, what, place)
+            returns = _returns(signature, output_schema, structured, what, place)
+            require_owned(guards_read, returns, what, place)
             self._tools[own_name] = ToolDefinition(
                 name=own_name,
                 title=title,
@@ -218,7 +225,7 @@ class Server:
                 where=place,
                 signature=signature,
                 arguments=arguments,
-                returns=read_owned(signature.returns, structured, guards_read, what, place),
+                returns=returns,
                 access=checks.access_of(read_only, destructive, what, place),
                 annotations=checks.hints_of(title, read_only, destructive, idempotent, open_world),
                 scopes=checks.read_scopes(scopes, what, place),
@@ -235,6 +242,7 @@ class Server:
                 icons=read_icons(icons, what, place),
                 meta=read_meta(meta, what, place),
                 unknown_arguments=checks.read_unknown(unknown_arguments, what, place),
+                untrusted=read_untrusted(untrusted, what, place),
                 bound=tuple(read_bound(one, what, place) for one in signature.bound),
             )
             self._switches.declare(Topic.TOOLS, own_name, enabled=enabled)
@@ -257,6 +265,7 @@ class Server:
         size: int | None = None,
         meta: Mapping[str, Any] | None = None,
         ttl_s: float = 0,
+        untrusted: bool | str = False,
         enabled: bool = True,
     ) -> Callable[[F], F]:
         """Declare a resource. The function returns ``str``, ``bytes`` or something JSON can hold.
@@ -264,6 +273,7 @@ class Server:
         In a template (``orders://{order_id}/lines``) the variables are the function's parameters: ``{name}`` is one
         segment, ``{name*}`` several. ``scopes`` are those a caller must have; ``size`` is in bytes; ``annotations`` are
         ``audience``, ``priority`` and ``lastModified``; a client may keep what it read for ``ttl_s`` seconds.
+        ``untrusted`` marks its text as data from strangers, ``True`` or the origin.
 
         Fixed text may be written raw or percent-encoded; clients see it encoded.
 
@@ -306,6 +316,7 @@ class Server:
                 size=checks.read_size(size, what, place),
                 meta=read_meta(meta, what, place),
                 ttl_s=checks.read_ttl(ttl_s, what, place),
+                untrusted=read_untrusted(untrusted, what, place),
             )
             self._switches.declare(Topic.RESOURCES, uri, enabled=enabled)
             return function
@@ -462,6 +473,10 @@ class Server:
         """Call ``turned`` with list, name and position of each switch, in the thread that makes it."""
         self._switches.watch_switches(turned)
 
+    def tell(self, topic: Topic) -> None:
+        """Notify the listeners that a list is another one now."""
+        self._switches.tell(Change(self.name, topic))
+
     def adopt(self, topic: Topic, name: str, *, on: bool) -> None:
         """Apply the switches of another process, without notifications. Undeclared items are left out."""
         if name in self._declared(topic):
@@ -514,6 +529,14 @@ def _arguments(
     return Written(input_schema, signature.parameters, what, place)
 
 
+def _returns(
+    signature: Signature, output_schema: Mapping[str, Any] | None, structured: bool | None, what: str, place: str
+) -> Returns:
+    if output_schema is None:
+        return read_returns(signature.returns, structured, what, place)
+    return read_written_returns(output_schema, structured, what, place)
+
+
 def _require_variables(signature: Signature, template: Template | None, what: str, place: str) -> None:
     """Nothing could fill a parameter that is no variable, and a variable that is no parameter would be thrown away."""
     parameters = [parameter.name for parameter in signature.parameters]
@@ -536,6 +559,14 @@ def _shown(title: Any, description: Any, enabled: Any) -> dict[str, Any]:
         "description": (description, (str, NoneType), '"What it does."'),
         "enabled": (enabled, bool, "False"),
     }
+
+
+def _flags(**given: Any) -> dict[str, Any]:
+    return {name: (value, bool, "True") for name, value in given.items()}
+
+
+def _perhaps(**given: Any) -> dict[str, Any]:
+    return {name: (value, (bool, NoneType), "True") for name, value in given.items()}
 
 
 def _one(**named: str | None) -> tuple[Topic, str]:

@@ -23,12 +23,18 @@ from mcpward.storage.statements import ConnectionStatements, Statements
 from mcpward.traffic.act import COLUMNS, Act, act_row
 
 _log: Final = logging.getLogger("mcpward.traffic")
-_NOUNS: Final = {"api_keys": "key", "unlisted_urls": "secret URL", "vault": "secret", "approvals": "approval"}
+_NOUNS: Final = {
+    "api_keys": "key",
+    "unlisted_urls": "secret URL",
+    "vault": "secret",
+    "approvals": "approval",
+    "pins": "pin of",
+}
 #: Counted by the store itself, and no doing of an operator.
 _OWN: Final = frozenset({"revision", "last_used_at", "key_id", "kind"})
 _ENDING: Final = frozenset({"revoked_at"})
 #: A code, and a key that another key wraps: the same value may have another one.
-_NO_VALUES: Final = frozenset({"mac", "wrapped"})
+_NO_VALUES: Final = frozenset({"mac", "wrapped", "seen_entry", "approved_entry"})
 #: What the vault keeps of a secret that is bound to no hosts.
 _UNBOUND: Final = ("", "[]", 0)
 Values = Mapping[str, Any]

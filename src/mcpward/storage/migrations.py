@@ -193,6 +193,18 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         "CREATE INDEX approvals_expires_at ON approvals (expires_at)",
         "INSERT INTO revisions (name, value) VALUES ('approvals', 0)",
     ),
+    (
+        """
+        CREATE TABLE pins (
+            id TEXT PRIMARY KEY, server TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, seen TEXT NOT NULL,
+            seen_entry {blob} NOT NULL, approved TEXT, approved_entry {blob}, approved_by TEXT,
+            approved_at DOUBLE PRECISION, revision BIGINT NOT NULL, mac {blob}
+        )
+        """,
+        "CREATE INDEX pins_revision ON pins (revision)",
+        "INSERT INTO revisions (name, value) VALUES ('pins', 0)",
+        "CREATE TABLE taints (id TEXT PRIMARY KEY, at DOUBLE PRECISION NOT NULL, origin TEXT NOT NULL)",
+    ),
 )
 #: The step after which records have codes; its transaction begins their chains.
 CHAINED: Final = 10

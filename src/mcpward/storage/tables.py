@@ -97,6 +97,32 @@ VAULT: Final = Table(
     Column("mac", LargeBinary),
 )
 
+PINS: Final = Table(
+    "pins",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("server", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("seen", String, nullable=False),
+    Column("seen_entry", LargeBinary, nullable=False),
+    Column("approved", String),
+    Column("approved_entry", LargeBinary),
+    Column("approved_by", String),
+    Column("approved_at", Float),
+    Column("revision", BigInteger, nullable=False),
+    Column("mac", LargeBinary),
+)
+
+#: Without codes: a row more asks a person once more, and whoever can remove one can also read and write all else here.
+TAINTS: Final = Table(
+    "taints",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("origin", String, nullable=False),
+)
+
 TRAFFIC: Final = Table(
     "traffic",
     METADATA,

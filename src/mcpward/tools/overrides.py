@@ -8,6 +8,7 @@ from mcpward.config.names import nearest
 from mcpward.config.output import ServerOutput
 from mcpward.core.errors import Finding
 from mcpward.core.name_patterns import NamePatterns
+from mcpward.core.origin_name import ANYWHERE
 from mcpward.core.question_text import read_wording, unknown_names
 from mcpward.core.values import Draw
 from mcpward.sdk.definitions import ToolDefinition
@@ -56,6 +57,17 @@ def draws_of(drawn: tuple[Draw, ...], added: ToolSettings) -> tuple[Draw, ...]:
     """Return what a call draws: the operator's cost takes the place of the author's, and 0 takes the draw away."""
     kept = [draw for draw in drawn if draw.budget not in added.budgets]
     return (*kept, *(Draw(budget=name, cost=cost) for name, cost in added.budgets.items() if cost))
+
+
+def origin_of(declared: str | None, added: ToolSettings) -> str | None:
+    """Return where a tool's results come from if strangers wrote them: the operator's word takes the place of its
+    author's.
+    """
+    if added.untrusted is None:
+        return declared
+    if isinstance(added.untrusted, str):
+        return added.untrusted
+    return (declared or ANYWHERE) if added.untrusted else None
 
 
 def published_returns(

@@ -31,7 +31,7 @@ from mcpward.tools.completion import Completion, Completions, Offer
 from mcpward.tools.configured_guards import configured
 from mcpward.tools.entry import entry_of
 from mcpward.tools.guarding import checker, guarded, inquirer
-from mcpward.tools.overrides import NOTHING, asked_of, draws_of, published_returns, unknown_tools
+from mcpward.tools.overrides import NOTHING, asked_of, draws_of, origin_of, published_returns, unknown_tools
 from mcpward.tools.owned_rows import owned_rows
 from mcpward.tools.pool_names import PoolNames
 from mcpward.tools.prompt import Prompt, bind_prompt
@@ -39,7 +39,8 @@ from mcpward.tools.published_guards import with_guards
 from mcpward.tools.resource import Resource, ResourceTemplate, bind_resource, find_declared, published, spelt
 from mcpward.tools.result import shape
 from mcpward.tools.run_context import runner_of
-from mcpward.tools.tool_source import Introduction
+from mcpward.tools.taint import may_harm
+from mcpward.tools.tool_source import Introduction, Published
 from mcpward.tools.unbounded_arguments import unbounded_findings, unbounded_of
 
 _DATABASE: Final = "mcpward.sdk.database.database"
@@ -52,6 +53,7 @@ class Defaults(Struct, frozen=True):
     """The defaults for an author's omissions, times in seconds; and the operator's settings of single ``tools``.
 
     ``output`` says what must never leave in results, ``bounds`` what happens to arguments without a bound.
+    ``is_taint_on`` if a person must agree to what can do harm while a conversation has read what strangers wrote.
     """
 
     deadline_s: float = 30.0
@@ -59,6 +61,7 @@ class Defaults(Struct, frozen=True):
     tools: Mapping[str, ToolSettings] = {}
     output: ServerOutput = ServerOutput()
     bounds: str = "off"
+    is_taint_on: bool = False
 
 
 class _Listings(Struct, frozen=True, kw_only=True, eq=False):
@@ -109,6 +112,7 @@ class Registry:
         self._spelt = spelt(self._fixed)
         self._declared_templates = [offer for offer in offers if isinstance(offer, ResourceTemplate)]
         self._completions = Completions((*server.prompts, *server.resources), server.completions, deadline_s)
+        self._held: frozenset[tuple[Topic, str]] = frozenset()
         self._current = self._sorted(server.off)
 
     # ---- what is there at all, on or off: what a server announces -------------------------------------------------
@@ -117,6 +121,16 @@ class Registry:
     def has_tools(self) -> bool:
         """Whether tools are declared."""
         return bool(self._declared_tools)
+
+    @property
+    def published(self) -> Published:
+        """All list entries, on or off."""
+        return Published(
+            tools=tuple(tool.listing for tool in self._declared_tools),
+            prompts=tuple(prompt.listing for prompt in self._declared_prompts),
+            resources=tuple(resource.listing for resource in self._fixed.values()),
+            templates=tuple(template.listing for template in self._declared_templates),
+        )
 
     @property
     def declared(self) -> tuple[Tool, ...]:
@@ -192,7 +206,10 @@ class Registry:
         The first declaration decides: if it is switched off, there is nothing, and no wider template steps in.
         """
         found = find_declared(uri, self._fixed, self._spelt, self._declared_templates)
-        if found is None or (Topic.RESOURCES, found[0]) in self.author.off:
+        if found is None:
+            return None
+        item = Topic.RESOURCES, found[0]
+        if item in self.author.off or item in self._held:
             return None
         return found[1]
 
@@ -214,6 +231,20 @@ class Registry:
 
     # ---- what changes ---------------------------------------------------------------------------------------------
 
+    def hold(self, held: frozenset[tuple[Topic, str]]) -> None:
+        """Hold items back: as if they were switched off, whatever their author says. Listeners are notified."""
+        changed = {topic for topic, _ in held ^ self._held}
+        if not changed:
+            return
+        self._held = held
+        self._current = self._sorted(self.author.off)
+        for topic in changed:
+            self.author.tell(topic)
+
+    def is_held(self, name: str) -> bool:
+        """Return whether a tool of that exact name is held back."""
+        return (Topic.TOOLS, name) in self._held
+
     def watch(self, listener: Callable[[Change], None]) -> None:
         """Call ``listener`` for each switch and update, in the thread that makes it."""
         self.author.watch(listener)
@@ -234,12 +265,13 @@ class Registry:
         return current
 
     def _sorted(self, off: frozenset[tuple[Topic, str]]) -> _Listings:
+        out = off | self._held
         return _Listings(
             off=off,
-            tools={tool.name: tool for tool in self._declared_tools if (Topic.TOOLS, tool.name) not in off},
-            prompts={one.name: one for one in self._declared_prompts if (Topic.PROMPTS, one.name) not in off},
-            resources={uri: one for uri, one in self._fixed.items() if (Topic.RESOURCES, uri) not in off},
-            templates={one.uri: one for one in self._declared_templates if (Topic.RESOURCES, one.uri) not in off},
+            tools={tool.name: tool for tool in self._declared_tools if (Topic.TOOLS, tool.name) not in out},
+            prompts={one.name: one for one in self._declared_prompts if (Topic.PROMPTS, one.name) not in out},
+            resources={uri: one for uri, one in self._fixed.items() if (Topic.RESOURCES, uri) not in out},
+            templates={one.uri: one for one in self._declared_templates if (Topic.RESOURCES, one.uri) not in out},
         )
 
 
@@ -297,6 +329,8 @@ def _tool(
         unknown_arguments=UnknownArguments(
             added.unknown_arguments or definition.unknown_arguments or defaults.unknown_arguments
         ),
+        untrusted=origin_of(definition.untrusted, added),
+        asks_tainted=defaults.is_taint_on and may_harm(definition),
         suspects=bound.arguments.suspects,
         effort=_effort(server_name, guards, bound),
         caller_values=filled,

@@ -32,7 +32,7 @@ class Resource(Struct, frozen=True, kw_only=True, eq=False):
     """The item at one URI. ``bind`` reads the URI's variables as their types, ``filled`` takes them in.
 
     ``bind`` raises what ``validation.accept_variables`` explains. ``ttl_ms`` is how long a client may keep it.
-    ``schema`` is that of the variables.
+    ``schema`` is that of the variables. ``untrusted`` names the origin of its text if strangers write that.
     """
 
     server: str
@@ -43,6 +43,7 @@ class Resource(Struct, frozen=True, kw_only=True, eq=False):
     scopes: frozenset[str] = frozenset()
     ttl_ms: int = 0
     deadline_s: float = 30.0
+    untrusted: str | None = None
     arguments: Mapping[str, Any] = _NOTHING
     schema: Mapping[str, Any] = _NOTHING
 
@@ -154,6 +155,7 @@ def _resource(
         scopes=definition.scopes,
         ttl_ms=int(definition.ttl_s * 1000),
         deadline_s=deadline_s,
+        untrusted=definition.untrusted,
         schema=definition.arguments.schema(),
     )
 

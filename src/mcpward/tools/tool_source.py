@@ -29,6 +29,15 @@ class Introduction(Struct, frozen=True, kw_only=True):
     extensions: Mapping[str, Mapping[str, Any]] = {}
 
 
+class Published(Struct, frozen=True, kw_only=True):
+    """All list entries of a server, on or off, as clients would see them."""
+
+    tools: tuple[Mapping[str, Any], ...] = ()
+    prompts: tuple[Mapping[str, Any], ...] = ()
+    resources: tuple[Mapping[str, Any], ...] = ()
+    templates: tuple[Mapping[str, Any], ...] = ()
+
+
 class ToolSource(Protocol):
     """The offers of one server. ``server`` is the name under which the site serves it.
 
@@ -42,6 +51,11 @@ class ToolSource(Protocol):
     @property
     def introduction(self) -> Introduction:
         """The server's description of itself."""
+        ...
+
+    @property
+    def published(self) -> Published:
+        """All list entries, on or off."""
         ...
 
     @property
@@ -106,6 +120,10 @@ class ToolSource(Protocol):
 
     def find(self, name: str) -> Tool | None:
         """Return the tool of that exact name, or None."""
+        ...
+
+    def is_held(self, name: str) -> bool:
+        """Return whether a tool of that exact name is held back, because it is not approved."""
         ...
 
     def find_prompt(self, name: str) -> Prompt | None:

@@ -87,12 +87,14 @@ async def test_records_are_found_by_the_present_name_as_long_as_the_server_had_t
 #: The step of ``migrations`` that gave renames their codes; the one after it made the vault.
 CODES_OF_RENAMES = 13
 BEFORE_THE_VAULT = """
+    DROP TABLE pins;
+    DROP TABLE taints;
     DROP TABLE vault;
     CREATE TABLE secrets (
         server TEXT NOT NULL, name TEXT NOT NULL, blob BLOB NOT NULL, set_at DOUBLE PRECISION NOT NULL, mac BLOB,
         PRIMARY KEY (server, name)
     );
-    DELETE FROM revisions WHERE name = 'vault';
+    DELETE FROM revisions WHERE name IN ('vault', 'pins');
     INSERT INTO revisions (name, value) VALUES ('secrets', 0);
 """
 
@@ -111,7 +113,7 @@ async def before_codes(path: Path, mark: Mark) -> None:
         database.commit()
     marked = mark.read()
     assert marked is not None
-    earlier = {name: one for name, one in marked.standings.items() if name not in {"renames", "vault"}}
+    earlier = {name: one for name, one in marked.standings.items() if name not in {"renames", "vault", "pins"}}
     mark.write(replace(marked, standings=earlier))
 
 

@@ -17,7 +17,7 @@ from mcpward.testing.site import make_data, settings_of
 from mcpward.tools.completion import Completion
 from mcpward.tools.prompt import Prompt
 from mcpward.tools.resource import Resource, ResourceTemplate
-from mcpward.tools.tool_source import Introduction, ToolSource
+from mcpward.tools.tool_source import Introduction, Published, ToolSource
 
 
 class Remote:
@@ -31,6 +31,7 @@ class Remote:
     templates: Sequence[ResourceTemplate] = ()
     pools: Mapping[str, int] = {}
     unnamed_pools: frozenset[str] = frozenset()
+    published = Published()
 
     def __init__(self) -> None:
         self.seen: list[Mapping[str, Any]] = []
@@ -62,6 +63,9 @@ class Remote:
 
     def find(self, name: str) -> Tool | None:
         return next((tool for tool in self.tools if tool.name == name), None)
+
+    def is_held(self, name: str) -> bool:
+        return False
 
     def find_prompt(self, _name: str) -> Prompt | None:
         return None

@@ -30,7 +30,7 @@ ACTS = {
     "key create", "key edit", "key set", "key rotate", "key revoke", "url rotate", "url revoke", "secret set",
     "secret remove", "secret rollback", "secret rotate-keys", "secret import", "secret export", "secret restore",
     "server rename", "store accept-older", "log export", "limits reset", "serve", "reload", "call",
-    "backup", "approve call", "approve deny",
+    "backup", "approve call", "approve deny", "approve tools",
 }  # fmt: skip
 #: The data that it puts back count from ``store accept-older`` on, which is on record.
 LATER = {"restore"}

@@ -41,6 +41,9 @@ class Shelf:
     def find(self, name: str) -> Tool | None:
         return next((tool for tool in self.tools if tool.name == name), None)
 
+    def is_held(self, name: str) -> bool:
+        return False
+
 
 class Prompt:
     """Something else that is offered."""

@@ -119,18 +119,26 @@ def fits(schema: dict[str, Any], what: str, where: str) -> Callable[[Any], str |
     return _Fits(schema, what, where)
 
 
+def checked_by(
+    schema: dict[str, Any], encode: Encode, what: str, where: str
+) -> tuple[Encode, Callable[[Any], str | None]]:
+    """Return an encoder that checks what it encodes against a schema, and the check alone."""
+    check = _Fits(schema, what, where)
+    return _checked(encode, check), check
+
+
 class _Fits:
     """Checks decoded values against a published schema, formats included, as strict clients do."""
 
     def __init__(self, schema: dict[str, Any], what: str, where: str) -> None:
         try:
-            self._validator = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+            self._validator = _validator(schema)
         except (jsonschema_rs.ValidationError, ValueError) as error:
             raise AuthoringError(
                 f"{what}: its return schema is not a JSON schema", where, "say structured=False"
             ) from error
         self._schema = schema
-        self._bounded = jsonschema_rs.Draft202012Validator(bounded(schema), validate_formats=True)
+        self._bounded = _validator(bounded(schema))
         self.declared = frozenset(_declared_names(schema))
 
     def __call__(self, value: Any) -> str | None:
@@ -150,6 +158,12 @@ class _Fits:
     def wrapped(self, value: Any) -> str | None:
         """Check the value of ``{"result": …}``."""
         return self(value.get("result")) if isinstance(value, dict) else "not an object"
+
+
+def _validator(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
+    """An author's own patterns are read by an engine that takes linear time."""
+    linear = jsonschema_rs.RegexOptions(size_limit=1_000_000)
+    return jsonschema_rs.Draft202012Validator(schema, validate_formats=True, offline=True, pattern_options=linear)
 
 
 def _declared_names(schema: Any) -> typing.Iterator[str]:

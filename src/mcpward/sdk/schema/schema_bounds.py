@@ -27,7 +27,8 @@ class Document:
     out of it or nowhere.
     """
 
-    def __init__(self, schema: Any, what: str, where: str) -> None:
+    def __init__(self, schema: Any, what: str, where: str, option: str = "input_schema") -> None:
+        self._option = option
         self._what = what
         self._where = where
         self.root = self._copied(schema)
@@ -57,7 +58,7 @@ class Document:
 
     def refuse(self, problem: str, hint: str = _PLAIN) -> NoReturn:
         """Return what is wrong with it. Always raises :class:`AuthoringError`."""
-        raise AuthoringError(f"{self._what}: input_schema {problem}", self._where, hint)
+        raise AuthoringError(f"{self._what}: {self._option} {problem}", self._where, hint)
 
     def _copied(self, schema: Any) -> dict[str, Any]:
         try:
