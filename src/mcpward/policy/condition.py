@@ -4,10 +4,12 @@
 for a rule that denies or asks, and every entry for one that allows. No value, or null, fits ``present = false`` alone.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from enum import Enum
+from functools import partial
+from operator import ge, gt, le, lt
 from typing import Any, Final
 
 from msgspec import Struct
@@ -21,6 +23,7 @@ _LONGEST: Final = 4_096
 #: So many values of lists within lists are looked at; more count for the stricter side.
 _MOST: Final = 10_000
 _ABSENT: Final = object()
+_SCALARS: Final = frozenset({int, float, str, bool})
 
 
 class Unjudged(Exception):
@@ -33,14 +36,16 @@ class ArgumentTest:
     def __init__(self, path: str, condition: Condition) -> None:
         self.path = path
         self._steps = tuple(path.split("."))
-        self._condition = condition
-        self._like = NamePatterns(condition.like or ())
-        self._unlike = NamePatterns(condition.unlike or ())
+        self._present = condition.present
+        self._checks = tuple(_checks(condition))
 
     def holds(self, arguments: Mapping[str, Any], *, is_strict: bool) -> bool:
         """Return whether it holds. ``is_strict`` if the rule takes something away when it does."""
-        verdicts = []
         try:
+            value = arguments.get(self.path, _ABSENT)
+            if type(value) in _SCALARS:  # most arguments are
+                return self._holds_for(value)
+            verdicts = []
             for count, value in enumerate(_values(arguments, self._steps), 1):
                 if count > _MOST:
                     raise Unjudged
@@ -50,39 +55,38 @@ class ArgumentTest:
         return any(verdicts) if is_strict else bool(verdicts) and all(verdicts)
 
     def _holds_for(self, value: Any) -> bool:
-        wanted = self._condition
         is_present = value is not _ABSENT and value is not None
-        if wanted.present is not None and wanted.present is not is_present:
+        if self._present is not None and self._present is not is_present:
             return False
         if not is_present:
-            return wanted.model_fields_set == {"present"}
-        return self._bounds(value) and self._choices(value) and self._texts(value)
+            return not self._checks
+        return all(check(value) for check in self._checks)
 
-    def _bounds(self, value: Any) -> bool:
-        wanted = self._condition
-        if wanted.above is not None and not _number(value) > wanted.above:
-            return False
-        if wanted.below is not None and not _number(value) < wanted.below:
-            return False
-        if wanted.at_least is not None and not _number(value) >= wanted.at_least:
-            return False
-        return wanted.at_most is None or _number(value) <= wanted.at_most
 
-    def _choices(self, value: Any) -> bool:
-        wanted = self._condition
-        if wanted.equals is not None and not _is_same(value, wanted.equals):
-            return False
-        if wanted.one_of is not None and not any(_is_same(value, one) for one in wanted.one_of):
-            return False
-        return wanted.none_of is None or not any(_is_same(value, one) for one in wanted.none_of)
+def _checks(wanted: Condition) -> Iterator[Callable[[Any], bool]]:
+    """Compile what a condition says: each check raises :class:`Unjudged` for a value of another kind."""
+    for name, compare in (("above", gt), ("below", lt), ("at_least", ge), ("at_most", le)):
+        bound = getattr(wanted, name)
+        if bound is not None:
+            yield partial(_compares, compare, bound)
+    if wanted.equals is not None:
+        yield lambda value: _is_same(value, wanted.equals)
+    if (allowed := wanted.one_of) is not None:
+        yield lambda value: any(_is_same(value, one) for one in allowed)
+    if (refused := wanted.none_of) is not None:
+        yield lambda value: not any(_is_same(value, one) for one in refused)
+    if (longest := wanted.longer) is not None:
+        yield lambda value: _length(value) > longest
+    if wanted.like is not None:
+        like = NamePatterns(wanted.like)
+        yield lambda value: like.match(_text(value))
+    if wanted.unlike is not None:
+        unlike = NamePatterns(wanted.unlike)
+        yield lambda value: not unlike.match(_text(value))
 
-    def _texts(self, value: Any) -> bool:
-        wanted = self._condition
-        if wanted.longer is not None and not _length(value) > wanted.longer:
-            return False
-        if wanted.like is not None and not self._like.match(_text(value)):
-            return False
-        return wanted.unlike is None or not self._unlike.match(_text(value))
+
+def _compares(compare: Callable[[Any, Any], bool], bound: float, value: Any) -> bool:
+    return compare(_number(value), bound)
 
 
 def _values(value: Any, steps: tuple[str, ...]) -> Iterator[Any]:

@@ -45,6 +45,7 @@ class CompiledRule:
     def __init__(self, name: str, rule: PolicyRule) -> None:
         self.name = name
         self.rule = rule
+        self._hours, self._not_hours, self._is_strict = rule.hours, rule.not_hours, rule.do != ALLOW
         self._tests = tuple(ArgumentTest(path, condition) for path, condition in rule.when.items())
         self.is_fixed = not (rule.when or rule.hours or rule.not_hours)
         paths = tuple(test.path for test in self._tests)
@@ -63,13 +64,11 @@ class CompiledRule:
 
     def applies(self, arguments: Mapping[str, Any], at: float) -> bool:
         """Return whether it applies at a moment, with these arguments."""
-        rule = self.rule
-        if rule.hours is not None and not rule.hours.has(at):
+        if self._hours is not None and not self._hours.has(at):
             return False
-        if rule.not_hours is not None and rule.not_hours.has(at):
+        if self._not_hours is not None and self._not_hours.has(at):
             return False
-        is_strict = rule.do != ALLOW
-        return all(test.holds(arguments, is_strict=is_strict) for test in self._tests)
+        return all(test.holds(arguments, is_strict=self._is_strict) for test in self._tests)
 
 
 class _Matching(Struct, frozen=True, eq=False):
