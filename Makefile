@@ -24,8 +24,8 @@ lint: test-env                  ## ruff: rules and format
 	@$(RUN)/ruff check $(SOURCES) && $(RUN)/ruff format --check $(SOURCES)
 types: test-env                 ## mypy: strict for the package, and what tests say of types
 	@$(RUN)/mypy
-bench: bench-env                ## measure beside the SDK, FastMCP and a bare echo, and what limits and redaction cost
-	@$(RUN)/python -m bench && $(RUN)/python -m bench limits && $(RUN)/python -m bench redaction
+bench: bench-env                ## measure beside the SDK, FastMCP and a bare echo, and what limits, redaction and guards cost
+	@$(RUN)/python -m bench && $(RUN)/python -m bench limits && $(RUN)/python -m bench redaction && $(RUN)/python -m bench guards
 docs: test-env                  ## run the README and compare every page with the code
 	@$(RUN)/python -m pytest -q tests/docs
 pictures: test-env              ## make the README's pictures anew, from what mcpward prints

@@ -1,11 +1,11 @@
-"""The verbs: ``python -m bench``, ``python -m bench idle``, ``limits`` and ``redaction``."""
+"""The verbs: ``python -m bench``, ``python -m bench idle``, ``limits``, ``redaction`` and ``guards``."""
 
 import argparse
 import sys
 
 from rich.console import Console
 
-from bench import idle, limits, redaction, report, rounds
+from bench import guards, idle, limits, redaction, report, rounds
 from bench.peers import chosen
 from bench.process import BenchFailed, cores
 
@@ -21,6 +21,9 @@ def main() -> int:
             return 0
         if wanted.verb == "limits":
             limits.measure(wanted.rounds, wanted.seconds, console)
+            return 0
+        if wanted.verb == "guards":
+            guards.measure(console)
             return 0
         if wanted.verb == "redaction":
             redaction.measure(console)
@@ -48,7 +51,7 @@ def _compare(wanted: argparse.Namespace, console: Console) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="what a tool call costs, beside others")
-    parser.add_argument("verb", nargs="?", choices=["calls", "idle", "limits", "redaction"], default="calls")
+    parser.add_argument("verb", nargs="?", choices=["calls", "idle", "limits", "redaction", "guards"], default="calls")
     parser.add_argument("--rounds", type=int, default=5, help="alternating rounds (default 5)")
     parser.add_argument("--seconds", type=float, default=4.0, help="load for each turn (default 4)")
     parser.add_argument("--connections", type=int, default=5000, help="idle: connections (default 5000)")

@@ -16,10 +16,10 @@ PICTURES = {
 }  # fmt: skip
 #: A subject with a part in several packages has one name in each: its settings, its rows, its commands, its operations.
 SAME_SUBJECT = {
-    "accept", "acts", "address", "backup", "bodies", "client", "completion", "connection", "connections",
+    "accept", "acts", "address", "approvals", "backup", "bodies", "client", "completion", "connection", "connections",
     "conversation", "counters", "credentials", "effort", "errors", "exchange", "fields", "header", "host",
     "in_process", "keys", "lease", "lifespan", "limits", "listeners", "masked", "oauth", "operator", "permissions",
-    "record", "records", "result", "results", "secret", "serve", "server", "share", "shown",
+    "policy", "record", "records", "result", "results", "secret", "serve", "server", "share", "shown",
     "signature", "site", "slots", "sources", "statements", "store", "switches", "tasks", "token_exchange", "url",
     "urls", "used_states", "verify",
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Attack 68 within a tool: whatever way its code makes SQL of an argument, nothing of that reaches the database.
+"""Attacks 68-70 within a tool: whatever way its code makes SQL of an argument, nothing of that reaches the database.
 
 Sources: CWE-89, CWE-95; OWASP SQL Injection Prevention Cheat Sheet, "Allow-list Input Validation" for identifiers.
 """

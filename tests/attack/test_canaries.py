@@ -73,6 +73,9 @@ async def shout(at: int) -> str:
     """Write secrets where a script writes."""
     for text in disguised(at):
         print("connecting with", text)
+    value = SECRETS[at].reveal().strip()
+    print("the first half", value[: len(value) // 2], end="", flush=True)
+    print(value[len(value) // 2 :], "was the second", flush=True)
     sys.stdout.buffer.write(SECRETS[at].reveal().encode())
     print(SECRETS[at].reveal(), file=sys.stderr, flush=True)
     warnings.warn(SECRETS[at].reveal(), stacklevel=1)
@@ -392,7 +395,7 @@ def test_attack_85_no_file_that_connect_writes_holds_a_canary(caged: Ward):
 #: Those whose configuration is a file that mcpward writes.
 CLIENTS = ("cursor", "vscode", "codex", "gemini-cli", "opencode", "windsurf", "zed", "goose")
 #: A secret at every place of mcpward.toml that takes a text in which one could stand, rightly or by mistake.
-AT_ITS_PLACE = {
+AT_ITS_PLACE: dict[str, str | list[str]] = {
     "site.public_url": "https://user:{}@mcp.example.com",
     "store.url": "postgresql://ward:{}@127.0.0.1/ward",
     "limits.counters": "redis://ward:{}@127.0.0.1:9/0",

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from mcpward import Database
 from mcpward.testing import client
 from support.matches import found
 from support.sources import ROOT
@@ -38,6 +39,22 @@ async def test_the_tools_of_the_page_do_what_it_says(tools, url):
         assert (await shop.call("products", name="lamp")).value == [{"id": 1, "name": "lamp", "stock": 2}]
         assert (await shop.call("take", name="lamp", count=2)).text == "taken"
         assert (await shop.call("take", name="lamp")).text == "there are not so many"
+        assert (await shop.call("add_product", name="50% chair", stock=5)).value > 1
+        assert (await shop.call("move", source="50% chair", to="lamp", count=3)).text == "moved"
+        assert (await shop.call("move", source="50% chair", to="lamp", count=3)).text == "there are not so many"
+        assert (await shop.call("move", source="50% chair", to="sofa")).text == "there is no such product"
+
+        async def listed(**given) -> list[str]:
+            return [row["name"] for row in (await shop.call("catalogue", **given)).value]
+
+        assert await listed() == ["50% chair", "lamp"]
+        assert await listed(sort="scarcest", direction="down") == ["lamp", "50% chair"]
+        assert await listed(part="0%") == ["50% chair"]
+        assert await listed(part="_") == []
+        assert await listed(names=["lamp", "sofa"], part="a") == ["lamp"]
+        assert await listed(names=[]) == []
+        assert (await shop.call("stock")).value["truncated"] is False
+        assert (await shop.call("names_of_all")).value == len("lamp50% chair")
 
 
 async def test_the_tool_for_mysql_returns_the_id_without_returning(tools, mariadb_server):
@@ -56,7 +73,7 @@ async def test_the_log_under_the_error_id_has_what_the_page_shows(tools, postgre
     postgres_server.sql(TABLES["postgresql"], name)
     async with client(tools, secrets={"SHOP_DATABASE_URL": postgres_server.url(name)}) as shop:
         failed = await shop.call("products", name="canary")
-    shown = found(r"```\n(tools\.py:21.*?)```", PAGE, re.DOTALL)[1].splitlines()
+    shown = found(r"```\n(tools\.py:23.*?)```", PAGE, re.DOTALL)[1].splitlines()
     assert re.match(rf"\S*{re.escape(shown[0])}\n", failed.detail), failed.detail
     assert failed.detail.splitlines()[-4:] == shown[-4:]
     assert "canary" not in failed.detail
@@ -98,9 +115,8 @@ async def nap() -> str:
 """
 
 
-async def test_the_word_in_the_url_bounds_a_statement_at_the_server(tools, mariadb_server):
+async def test_a_lower_limit_of_the_url_stays(tools, mariadb_server):
     tools.write_text(BOUNDED)
-    assert "SET%20max_statement_time%3D5" in PAGE
     url = f"{mariadb_server.url(mariadb_server.create())}?init_command=SET%20max_statement_time%3D0.2"
     async with client(tools, secrets={"SHOP_DATABASE_URL": url}) as shop:
         assert "max_statement_time exceeded" in (await shop.call("sleep")).detail
@@ -119,3 +135,16 @@ async def test_a_url_that_asks_for_tls_gets_no_connection_in_clear(tools, postgr
     url = f"{postgres_server.url(postgres_server.create())}?ssl=require"
     async with client(tools, secrets={"SHOP_DATABASE_URL": url}) as shop:
         assert (await shop.call("is_open")).value is False
+
+
+async def test_each_connection_has_the_servers_own_limit(mariadb_server, postgres_server):
+    name = postgres_server.create()
+    maria = Database(mariadb_server.url(mariadb_server.create()), timeout_s=2)
+    assert await maria.query("SELECT @@max_statement_time AS s") == [{"s": 2.5}]
+    postgres = Database(postgres_server.url(name), timeout_s=2)
+    assert await postgres.query("SELECT current_setting('statement_timeout') AS s") == [{"s": "2500ms"}]
+    await postgres.close()
+    postgres_server.sql(f"ALTER DATABASE {name} SET statement_timeout = '1s'")
+    assert await postgres.query("SELECT current_setting('statement_timeout') AS s") == [{"s": "1s"}]
+    for db in (maria, postgres):
+        await db.close()

@@ -8,7 +8,7 @@ import html
 import json
 import random
 import string
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote, quote_plus
 
@@ -61,6 +61,14 @@ def _disguises(text: str) -> Iterator[tuple[str, str]]:
     yield "base64 without padding", base64.b64encode(raw).decode().rstrip("=")
     yield "base64 of user and password", base64.b64encode(b"admin:" + raw).decode()
     yield "base32", base64.b32encode(raw).decode()
+    yield "base32 in lower case", base64.b32encode(raw).decode().lower().rstrip("=")
+    yield "octets of C", "{" + ", ".join(f"0x{byte:02x}" for byte in raw) + "}"
+    yield "octets in a list without blanks", ",".join(f"0x{byte:02X}" for byte in raw)
+    yield "octets with blanks", " ".join(f"0x{byte:02x}" for byte in raw)
+    for head in (b"", b"key: "):
+        yield f"xxd after {len(head)}", _dump(head + raw, _xxd)
+        yield f"hexdump -C after {len(head)}", _dump(head + raw, _hexdump)
+        yield f"od -t x1 after {len(head)}", _dump(head + raw, _od)
     for name, digits in (("hex", raw.hex()), ("hex with colons", raw.hex(":")), ("hex with blanks", raw.hex(" "))):
         yield name, digits
         yield f"upper {name}", digits.upper()
@@ -89,6 +97,27 @@ def _disguises(text: str) -> Iterator[tuple[str, str]]:
     yield "full width", text.translate(_WIDE)
 
 
+def _dump(raw: bytes, line: Callable[[int, bytes], str]) -> str:
+    return "\n" + "".join(line(at, raw[at : at + 16]) + "\n" for at in range(0, len(raw), 16))
+
+
+def _xxd(at: int, octets: bytes) -> str:
+    groups = " ".join(octets[first : first + 2].hex() for first in range(0, len(octets), 2))
+    return f"{at:08x}: {groups:39}  {_letters(octets)}"
+
+
+def _hexdump(at: int, octets: bytes) -> str:
+    return f"{at:08x}  {octets[:8].hex(' '):23}  {octets[8:].hex(' '):23}  |{_letters(octets)}|"
+
+
+def _od(at: int, octets: bytes) -> str:
+    return f"{at:07o} {octets.hex(' ')}"
+
+
+def _letters(octets: bytes) -> str:
+    return "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in octets)
+
+
 def _traces(text: str) -> Iterator[bytes]:
     raw = text.encode()
     for case in {text, text.lower(), text.upper(), text[::-1], text.translate(_WIDE)}:
@@ -108,6 +137,8 @@ def _traces(text: str) -> Iterator[bytes]:
     yield quote_plus(text).encode()
     yield "".join(f"%{byte:02x}" for byte in raw).encode()
     yield base64.b32encode(raw).rstrip(b"=")
+    yield base64.b32encode(raw).rstrip(b"=").lower()
+    yield ", ".join(f"0x{byte:02x}" for byte in raw).encode()
     yield "\u200b".join(text).encode()
     yield "\u0301".join(text).encode()
     for octets in (raw, text.encode("utf-16-le"), text.encode("utf-16-be")):

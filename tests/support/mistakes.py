@@ -635,7 +635,7 @@ MISTAKES: tuple[tuple[str, str, str], ...] = (
     (
         "a change in a read-only tool",
         PREAMBLE,
-        'db = Database("sqlite:///x.db", read_only=False)\n@server.tool(read_only=True)\nasync def f() -> int:\n    """D."""\n    return await db.execute("DELETE FROM x")\n',
+        'db = Database("sqlite://", read_only=False)\n@server.tool(read_only=True)\nasync def f() -> int:\n    """D."""\n    return await db.execute("DELETE FROM x")\n',
     ),
     ("the caller as an argument", PREAMBLE, '@server.tool\ndef f(caller: str) -> str:\n    """D."""\n    return ""\n'),
 )

@@ -77,17 +77,21 @@ _ID = re.compile(r"mcpward approve call ([0-9A-Za-z]{12})")
 
 
 @contextmanager
-def shop(folder: Path, toml: str = "", server: str = "", *, start: bool = True) -> Iterator[Ward]:
-    """Serve the shop until the end of the block; ``toml`` goes to the end of the file, ``server`` to its own table."""
+def shop(folder: Path, toml: str = "", server: str = "", *, site: str = "", start: bool = True) -> Iterator[Ward]:
+    """Serve the shop until the end of the block. ``toml`` goes to the end of the file, ``server`` and ``site`` to the
+    tables of these names.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "orders.py").write_text(TOOLS)
     (folder / "totals.txt").write_text("")
     ward = Ward(folder, free_port(), free_port())
     servers = f'[servers.orders]\nsource = "orders.py"\n{server}\n[servers.orders.limits]\n{LAVISH}{toml}\n'
     configure(folder, ward.port, ward.metrics_port, "", servers)
-    ward.key = make_key(ward)
+    file = folder / "mcpward.toml"
+    file.write_text(file.read_text().replace("[site]\n", f"[site]\n{site}\n", 1))
     try:
         if start:
+            ward.key = make_key(ward)
             ward.start()
         yield ward
     finally:

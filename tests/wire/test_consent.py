@@ -52,7 +52,10 @@ def test_a_client_that_cannot_ask_is_told_so_and_what_to_do(ward):
     answer = ward.call("careful", path="/bench/mcp", key=ward.credentials["plain"])
     assert reason_of(answer) == "consent-missing"
     told = text_of(answer)
-    assert told.startswith("the tool needs a person's approval: this client cannot ask a person. Use a client that can")
+    assert told.startswith(
+        "the tool needs a person's approval: this client cannot ask a person, so the call waits. Ask"
+    )
+    assert "mcpward approve call " in told
     assert "mcpward key edit ID --may-confirm" in told
     session = Session(ward, key=ward.credentials["plain"], path="/bench/mcp")
     assert text_of(session.call("careful")) == told
@@ -93,12 +96,14 @@ def test_a_question_that_was_put_is_not_waived_by_asking_again_without_the_capab
     """A caller's capabilities are only its claim; with a key that may not confirm it opens nothing."""
     first = asked(ward, ward.credentials["plain"])
     (key,) = first["inputRequests"]
-    nothing_to_ask_with: list[dict[str, Any]] = [{}, {"sampling": {}}, {"elicitation": {"url": {}}}]
+    nothing_to_ask_with: list[dict[str, Any]] = [{}, {"sampling": {}}]
     for capabilities in nothing_to_ask_with:
         yes = {"action": "accept", "content": {"confirm": True}}
         for more in ({}, {"inputResponses": {key: yes}}):
             result = asked(ward, ward.credentials["plain"], capabilities, **more)
             assert result["content"][0]["_meta"]["mcpward/reason"] == "consent-missing"
+    other = asked(ward, ward.credentials["plain"], {"elicitation": {"url": {}}}, inputResponses={key: yes})
+    assert other["resultType"] == "input_required", "a page is another question"
 
 
 def test_a_session_whose_client_can_ask_is_asked_too(ward):
@@ -117,7 +122,9 @@ def test_callers_without_a_credential_of_their_own_are_never_waived(ward, server
     path = f"/hidden/mcp/{secret}" if server == "hidden" else "/open/mcp"
     answer = ward.call("careful", path=path, key="", headers={"authorization": f"Bearer {ward.credentials['waived']}"})
     assert reason_of(answer) == "consent-missing"
-    assert "operator" not in text_of(answer)
+    assert "waive" not in text_of(answer)
+    # A stranger cannot be told from another one, so no approval could be bound to it.
+    assert ("mcpward approve call" in text_of(answer)) == (server == "hidden")
 
 
 def test_an_operator_changes_it_for_a_key_that_is_in_use(ward):

@@ -198,3 +198,10 @@ def test_a_secret_of_several_lines_in_a_group_of_exceptions_is_not_in_the_log(tm
     assert "ExceptionGroup: outer" in done.stderr
     assert "ValueError: [redacted]" in done.stderr
     assert "half" not in done.stderr
+
+
+def test_a_file_that_is_not_there_is_told_at_the_start_too(ward):
+    told = [line for line in ward.log().splitlines() if "there is no database file" in line and "server demo" in line]
+    assert len(told) == 1
+    assert str(ward.folder / "data" / "gone.db") in told[0]
+    assert "sqlite3 FILE < schema.sql" in told[0]

@@ -290,6 +290,20 @@ def test_a_worker_that_dies_after_a_wrong_reload_is_replaced_with_the_settings_t
         assert text_of(ward.call("echo", {"text": "a"})) == "a"
 
 
+def test_guards_of_the_file_hold_after_a_reload_and_a_wrong_one_changes_nothing(tmp_path):
+    brief = {"guard": "length", "parameter": "text", "max": 3}
+    with site(tmp_path, settings(1)) as ward:
+        assert reason_of(ward.call("echo", {"text": "abcd"})) == ""
+        write_site(ward, settings(1) | {"servers.bench.tools.echo.guards": [brief]})
+        assert reload(ward).returncode == 0
+        assert reason_of(ward.call("echo", {"text": "abcd"})) == "argument-dangerous"
+        write_site(ward, settings(1) | {"servers.bench.tools.echo.guards": [brief | {"parameter": "txt"}]})
+        refused = reload(ward)
+        assert refused.returncode != 0
+        assert "did you mean text?" in refused.stderr
+        assert reason_of(ward.call("echo", {"text": "abcd"})) == "argument-dangerous"
+
+
 def test_another_number_of_workers_is_taken(tmp_path):
     with site(tmp_path, settings(1)) as ward:
         write_site(ward, settings(2))

@@ -30,7 +30,7 @@ from support.kv import kv
 from support.outside import certificate_for
 from support.ports import free_port
 from support.ward import ACCEPT, Ward, modern_request, text_of
-from support.wire import aged_key, exchange, metrics, notes, reason_of, rows, site, until, write_site
+from support.wire import aged_key, exchange, metrics, notes, reason_of, rows, site, toml_of, until, write_site
 
 LIMITS = "servers.bench.limits."
 ONCE = "1/hour"
@@ -97,6 +97,24 @@ def ask_public_url(ward):
 @flips("servers.<name>.tools.echo.confirm", True, "", "consent-missing")
 def ask_confirm(ward):
     return reason_of(echo(ward))
+
+
+CONFIRMED = {"servers.bench.tools.echo.confirm": True}
+
+
+@flips("approvals.lifetime", "1h", "within 15m", "within 1h", CONFIRMED)
+def ask_approvals_lifetime(ward):
+    return text_of(echo(ward)).partition("(")[2].partition(")")[0]
+
+
+@flips("approvals.per_caller", 1, [True, True], [True, False], CONFIRMED)
+def ask_approvals_per_caller(ward):
+    return ["mcpward approve call" in text_of(echo(ward, text)) for text in ("a", "b")]
+
+
+@flips("approvals.in_all", 1, [True, True], [True, False], CONFIRMED)
+def ask_approvals_in_all(ward):
+    return ["mcpward approve call" in text_of(echo(ward, text)) for text in ("c", "d")]
 
 
 @flips("site.default_server", "bench", 404, 200, {"servers.other.source": "bench.py"})
@@ -1229,6 +1247,66 @@ def test_requests_of_tools_have_the_bounds_of_their_server(tmp_path):
             ["host-not-allowed"], ["timeout"], ["too-large"],
         ]  # fmt: skip
     api.shutdown()
+
+
+RULE = "servers.<name>.rules.<name>."
+WHEN = f"{RULE}when.<name>."
+#: By name: the rule beside ``do = "deny"``, and two calls: the first is refused, the second is not.
+RULED: dict[str, tuple[dict[str, Any], tuple[str, Any], tuple[str, Any]]] = {
+    "tools": ({"tools": ["ech*"]}, ("echo", {"text": "a"}), ("whoami", {})),
+    "classes": ({"classes": ["write"]}, ("store", {"value": "a"}), ("echo", {"text": "a"})),
+    "callers": ({"callers": ["key:{id}"], "tools": ["echo"]}, ("echo", {"text": "a"}), ("whoami", {})),
+    "hours": ({"hours": "00:00-24:00", "tools": ["echo"]}, ("echo", {"text": "a"}), ("whoami", {})),
+    "above": ({"when": {"size": {"above": 5}}}, ("large", {"size": 6}), ("large", {"size": 5})),
+    "below": ({"when": {"size": {"below": 5}}}, ("large", {"size": 4}), ("large", {"size": 5})),
+    "at-least": ({"when": {"size": {"at_least": 5}}}, ("large", {"size": 5}), ("large", {"size": 4})),
+    "at-most": ({"when": {"size": {"at_most": 5}}}, ("large", {"size": 5}), ("large", {"size": 6})),
+    "equals": ({"when": {"text": {"equals": "a"}}}, ("echo", {"text": "a"}), ("echo", {"text": "b"})),
+    "one-of": ({"when": {"text": {"one_of": ["a"]}}}, ("echo", {"text": "a"}), ("echo", {"text": "b"})),
+    "none-of": ({"when": {"text": {"none_of": ["a"]}}}, ("echo", {"text": "b"}), ("echo", {"text": "a"})),
+    "like": ({"when": {"text": {"like": ["a*"]}}}, ("echo", {"text": "ab"}), ("echo", {"text": "b"})),
+    "unlike": ({"when": {"text": {"unlike": ["a*"]}}}, ("echo", {"text": "b"}), ("echo", {"text": "ab"})),
+    "longer": ({"when": {"text": {"longer": 2}}}, ("echo", {"text": "abc"}), ("echo", {"text": "ab"})),
+    "present": ({"when": {"text": {"present": True}}}, ("echo", {"text": "a"}), ("whoami", {})),
+}
+
+
+@flipped_here(
+    f"{RULE}do", f"{RULE}reason", f"{RULE}not_callers", f"{RULE}not_hours",
+    *(f"{RULE}{name}" for name in ("tools", "classes", "callers", "hours")),
+    *(f"{WHEN}{name}" for name in (
+        "above", "below", "at_least", "at_most", "equals", "one_of", "none_of", "like", "unlike", "longer", "present",
+    )),
+)  # fmt: skip
+def test_a_rule_applies_to_what_it_names_and_to_nothing_else(tmp_path):
+    waived: dict[str, dict[str, Any]] = {
+        "not-callers": {"not_callers": ["key:{id}"]},
+        "not-hours": {"not_hours": "00:00-24:00"},
+    }
+    with site(tmp_path, servers=(*RULED, *waived, "do", "reason"), start=False) as ward:
+        ward.key = ward.create_key("*")
+        own = ward.key.removeprefix("sk-mcpward-").partition("_")[0]
+        settings = {name: {"do": "deny"} | rule for name, (rule, _, _) in RULED.items()}
+        settings |= {name: {"do": "deny", "tools": ["echo"]} | rule for name, rule in waived.items()}
+        settings["do"] = {"do": "confirm", "tools": ["echo"]}
+        settings["reason"] = {"do": "deny", "when": {"text": {"present": True}}, "reason": "because of a canary"}
+        text = "".join(f"[servers.{name}.rules.it]\n{toml_of(rule)}" for name, rule in settings.items())
+        file = ward.folder / "mcpward.toml"
+        file.write_text(file.read_text() + text.replace("{id}", own))
+        ward.start()
+
+        def answer(server: str, tool: str, arguments: Any) -> str:
+            return reason_of(ward.call(tool, arguments, path=f"/{server}/mcp"))
+
+        fixed = {"tools", "classes", "callers"}
+        for name, (_, refused, let_in) in RULED.items():
+            wanted = "tool-unknown" if name in fixed else "argument-dangerous"
+            assert (name, answer(name, *refused)) == (name, wanted)
+            assert (name, answer(name, *let_in)) == (name, "")
+        for name in waived:
+            assert (name, answer(name, "echo", {"text": "a"})) == (name, "")
+        assert answer("do", "echo", {"text": "a"}) == "consent-missing"
+        assert "because of a canary" in text_of(ward.call("echo", {"text": "a"}, path="/reason/mcp"))
 
 
 #: Those of OAuth mode, which have a file of their own.

@@ -18,13 +18,18 @@ Redact = Callable[[str], str]
 
 
 class RedactedStream(io.TextIOBase):
-    """Writes to ``stream`` line by line, each redacted. What is left of a line is written when it is flushed."""
+    """Writes to ``stream`` line by line, each redacted.
+
+    A flush writes what is left of a line only where a person reads along: a secret may be printed in halves, with a
+    flush after the first. What was written of a line already is looked at together with the rest of it.
+    """
 
     def __init__(self, stream: TextIO, redact: Redact) -> None:
         super().__init__()
         self._stream = stream
         self._redact = redact
         self._rest = ""
+        self._written = self._shown = ""
         self._lock = RLock()
         self._octets = _Octets(self)
 
@@ -38,17 +43,23 @@ class RedactedStream(io.TextIOBase):
             if end:
                 self._put(lines + end)
             if len(self._rest) > _HELD:
-                self.flush()
+                self.write_rest()
         return len(text)
 
     def flush(self) -> None:
-        """Write what is left of a line, too."""
+        """Write what is left of a line if a person reads along; a prompt has no line end."""
+        with self._lock:
+            if self._rest and self.isatty():
+                self.write_rest()
+            elif not self._stream.closed:
+                self._stream.flush()
+
+    def write_rest(self) -> None:
+        """Write what is left of a line, whoever reads it."""
         with self._lock:
             rest, self._rest = self._rest, ""
             if rest:
                 self._put(rest)
-            elif not self._stream.closed:
-                self._stream.flush()
 
     def isatty(self) -> bool:
         """Return whether a person reads along."""
@@ -82,12 +93,25 @@ class RedactedStream(io.TextIOBase):
         return getattr(self._stream, name)
 
     def _put(self, text: str) -> None:
-        try:
-            text = self._redact(text)
-        except Exception:  # noqa: BLE001  # what could not be looked through is not written
-            text = f"{_MASK}\n"
-        self._stream.write(text)
+        whole = self._written + text
+        clean = self._clean(whole)
+        self._stream.write(clean[_alike(self._shown, clean) :])  # from a mask on, if it began in what was written
         self._stream.flush()
+        self._written = "" if whole.endswith("\n") else whole[-_HELD:]
+        self._shown = clean if self._written == whole else self._clean(self._written)
+
+    def _clean(self, text: str) -> str:
+        try:
+            return self._redact(text) if text else ""
+        except Exception:  # noqa: BLE001  # what could not be looked through is not written
+            return f"{_MASK}\n"
+
+
+def _alike(one: str, other: str) -> int:
+    """Return how many characters both begin with."""
+    if other.startswith(one):
+        return len(one)
+    return next(at for at, char in enumerate(one) if char != other[at : at + 1])
 
 
 class _Octets(io.RawIOBase):
@@ -104,7 +128,7 @@ class _Octets(io.RawIOBase):
         return len(octets)
 
     def flush(self) -> None:
-        """Write what is left of a line, too."""
+        """Flush the text, as :meth:`RedactedStream.flush` does."""
         if not self.closed and not self._text.closed:
             self._text.flush()
 
@@ -127,5 +151,5 @@ def redacted_streams(redact: Redact) -> Iterator[None]:
         yield
     finally:
         for stream in ours:
-            stream.flush()
+            stream.write_rest()
         sys.stdout, sys.stderr = before

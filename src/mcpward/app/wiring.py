@@ -9,6 +9,8 @@ from mcpward.app.counters import Counters
 from mcpward.app.oauth import OAuthParts
 from mcpward.app.switches import Switches
 from mcpward.app.worker_messaging import WorkerMessaging
+from mcpward.config.address import Address
+from mcpward.config.endpoint import page_base
 from mcpward.config.model import Settings
 from mcpward.core.clock import Clock
 from mcpward.core.ended_cache import EndedCache
@@ -23,6 +25,7 @@ from mcpward.identity.mode import Mode
 from mcpward.ingress import render
 from mcpward.limits.concurrency.slots import CallSlots
 from mcpward.limits.rates.charge import Limits
+from mcpward.operations.approvals import approvals_of
 from mcpward.operations.cross_checks import pools_of
 from mcpward.operations.known_secrets import Secrets
 from mcpward.operations.site import Site
@@ -31,11 +34,13 @@ from mcpward.pipeline.call_channel import CallChannels
 from mcpward.pipeline.callers import Callers
 from mcpward.pipeline.catalogue import Catalogue
 from mcpward.pipeline.conversation_taint import Taints
+from mcpward.pipeline.elsewhere import Elsewhere
 from mcpward.pipeline.execution import Execution
 from mcpward.pipeline.listeners import Listeners
 from mcpward.pipeline.method_handlers import MethodHandlers
 from mcpward.pipeline.pipeline import Pipeline
 from mcpward.policy.decide import Policy
+from mcpward.policy.server_rules import rules_of
 from mcpward.protocol import reply as replies
 from mcpward.protocol.methods import ServerInfo
 from mcpward.protocol.read import Protocol
@@ -74,8 +79,10 @@ class Wiring:
         secrets: Secrets,
         guarded: OAuthParts,
         report: Report,
+        bound: Address | None = None,
     ) -> None:
         self._settings = settings
+        self._bound = bound
         self._clock = clock
         self._site = site
         self._messaging = messaging
@@ -85,9 +92,11 @@ class Wiring:
         self._runner = runner
         self._report = report
         self._guarded = guarded
-        self._policy = Policy(sources, guarded.demands)
+        self._rules = rules_of(settings.servers)
+        self._policy = Policy(sources, guarded.demands, self._rules)
         self._sanitizer = Sanitizer(secrets.redactor, settings.output.max_bytes, Screenings(settings.servers))
         self._servers = {name: introduce(source, self._sanitizer) for name, source in sources.items()}
+        self.approvals = approvals_of(site, settings, clock)
         self.switches = Switches(sources, messaging.bus, messaging.streams)
         self.tasks = self._tasks()
         self.listeners: Listeners
@@ -108,6 +117,7 @@ class Wiring:
     def pipeline(self, identity: Callers, ended: EndedCache) -> Pipeline:
         """Return the handler of a request. ``identity`` establishes its caller."""
         settings, clock, messaging = self._settings, self._clock, self._messaging
+        elsewhere = Elsewhere(self.approvals, self._sanitizer, page_base(settings, self._bound))
         sessions = Sessions(self._site.sessions.seal, self._site.sessions.open, ended, clock)
         sealed = SealedToken(self._site.ring, "mcp states", _LONGEST_STATE)
         states = States(sealed.seal, sealed.open, clock)
@@ -147,7 +157,7 @@ class Wiring:
                 tasks=self.tasks,
                 states=states,
                 spent=messaging.spent,
-                agreement=Agreement(self._runner, self._sanitizer),
+                agreement=Agreement(self._runner, self._sanitizer, elsewhere, self._rules, clock),
                 taints=self._taints(),
             ),
             handlers=MethodHandlers(

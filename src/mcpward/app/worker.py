@@ -31,7 +31,7 @@ from mcpward.app.usage import Usage
 from mcpward.app.wiring import Wiring
 from mcpward.app.worker_messaging import WorkerMessaging, open_messaging
 from mcpward.config.address import Address
-from mcpward.config.endpoint import prefix_of, served_paths
+from mcpward.config.endpoint import page_base, prefix_of, served_paths
 from mcpward.config.model import Settings
 from mcpward.core.clock import SystemClock
 from mcpward.core.ended_cache import EndedCache
@@ -45,6 +45,7 @@ from mcpward.identity.named import NamedCallers
 from mcpward.identity.oauth.token_exchange import Exchanges
 from mcpward.ingress.acceptor import Acceptor
 from mcpward.ingress.advice import Advice
+from mcpward.ingress.approval_page import ApprovalPages
 from mcpward.ingress.connection import Connection
 from mcpward.ingress.discovery import Discovery
 from mcpward.ingress.gates import Rules
@@ -193,7 +194,18 @@ class Worker:
             )
             counters = await stack.enter_async_context(open_counters(settings, clock, site.ring, metrics))
             wiring = self._wiring = Wiring(
-                settings, clock, site, messaging, counters, registries, traffic, runner, secrets, guarded, _report
+                settings,
+                clock,
+                site,
+                messaging,
+                counters,
+                registries,
+                traffic,
+                runner,
+                secrets,
+                guarded,
+                _report,
+                self.bound,
             )
             pipeline = wiring.pipeline(wiring.identity(keys, urls, self.refresher.look), ended)
             stack.push_async_callback(pipeline.identity.close)
@@ -348,8 +360,9 @@ class Worker:
             )
             for one in served_paths(settings, self.bound)
         ]
-        routes = Routes(served, prefix=prefix_of(settings))
-        front = self._front_of(self.bound, routes, pipeline, health, self.connections, guarded.discovery)
+        routes = Routes(served, prefix=prefix_of(settings), pages=bool(page_base(settings, self.bound)))
+        pages = ApprovalPages(self._wiring.approvals, pipeline.refuse, socket.gethostname)
+        front = self._front_of(self.bound, routes, pipeline, health, self.connections, guarded.discovery, pages)
         show_connections(metrics, front.table)
         return front
 
@@ -361,6 +374,7 @@ class Worker:
         health: Health,
         connections: int,
         discovery: Discovery | None = None,
+        pages: ApprovalPages | None = None,
     ) -> Listener:
         http = self.settings.http
         return Listener(
@@ -390,6 +404,7 @@ class Worker:
             house=health.answer,
             clock=self.clock,
             discovery=discovery,
+            pages=pages,
             advice=Advice(self.clock, self.settings.site.allowed_hosts, self.settings.site.allowed_origins),
             pace=HandshakePace(self.clock) if self.settings.site.tls_cert is not None else None,
         )

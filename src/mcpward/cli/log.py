@@ -216,7 +216,8 @@ def _outcome(row: Row) -> str:
     under = f" (error {row['error_id']})" if row["error_id"] else ""
     by = f" ({row['limit_name']})" if row["limit_name"] else ""
     over = f", over {row['would_refuse']}" if row["would_refuse"] else ""
-    waived = f", consent waived by {row['consent']}" if row["consent"] else ""
+    by_whom = row["consent"] or ""
+    waived = f", {'by' if by_whom.startswith('approval') else 'consent waived by'} {by_whom}" if by_whom else ""
     return f"{outcome}{under}{by}{over}{waived}"
 
 

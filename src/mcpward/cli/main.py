@@ -20,6 +20,7 @@ from mcpward.cli import (
     key,
     limits,
     log,
+    policy,
     reload,
     secret,
     serve,
@@ -52,6 +53,8 @@ app.add_typer(key.app, name="key")
 app.add_typer(url.app, name="url")
 app.add_typer(secret.app, name="secret")
 app.command("access")(access.access)
+app.add_typer(approve.app, name="approve")
+app.add_typer(policy.app, name="policy")
 app.add_typer(server.app, name="server")
 app.add_typer(store.app, name="store")
 app.command("backup")(site_copy.backup)
@@ -60,7 +63,6 @@ app.add_typer(log.app, name="log")
 app.add_typer(limits.app, name="limits")
 app.command("tools")(tools.tools)
 app.command("call")(call.call)
-app.add_typer(approve.app, name="approve")
 app.command("connect")(connect.connect)
 app.add_typer(config.app, name="config")
 app.command("init")(init.init)

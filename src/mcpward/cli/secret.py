@@ -13,7 +13,17 @@ from mcpward.cli import ui
 from mcpward.cli.help import examples
 from mcpward.cli.secret_input import GraceOption, read_secret, read_span
 from mcpward.cli.secret_view import HEADER, managed_rows, managed_shapes, row_of, shape_of
-from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, ServerOption, chosen_server, in_site, settings_of
+from mcpward.cli.site import (
+    CLOCK,
+    ConfigOption,
+    JsonOption,
+    ServerOption,
+    chosen_server,
+    completed,
+    in_site,
+    settings_of,
+)
+from mcpward.config.model import Settings
 from mcpward.core.secret import Secret, value_of
 
 if TYPE_CHECKING:
@@ -25,7 +35,27 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The name in env.NAME, such as ORDERS_DATABASE_URL.")]
+
+
+def secret_names(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete the name of a secret in the vault: of the server that was named, or of any."""
+
+    def known(settings: Settings) -> list[str]:
+        from mcpward.operations.secrets import names_of
+
+        named = ctx.params.get("server")
+        servers = [named] if named else list(settings.servers)
+        return in_site(settings, lambda site: names_of(site, servers), must_exist=True)
+
+    return completed(ctx, incomplete, known)
+
+
+NameArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", help="The name in env.NAME, such as ORDERS_DATABASE_URL.", autocompletion=secret_names
+    ),
+]
 
 
 @app.command("set")

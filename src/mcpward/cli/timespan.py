@@ -62,3 +62,12 @@ def parse_start(text: str, now: float, option: str) -> float:
     if _is_span(text):
         return now - parse_span(text, option)
     return _parse_iso(text, option)
+
+
+def parse_moment(text: str, option: str) -> float:
+    """Read a moment, past or future: an ISO 8601 date or time (UTC unless it has an offset).
+
+    Raises:
+        CommandEnded: it is none.
+    """
+    return _parse_iso(text, option)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from mcpward.config.address import Address
+from mcpward.config.address import Address, is_loopback
 from mcpward.config.model import Settings
 
 _METADATA: Final = "/.well-known/oauth-protected-resource"
@@ -48,6 +48,16 @@ def origin_of(settings: Settings, bound: Address | None = None) -> str:
 def prefix_of(settings: Settings) -> str:
     """Return the path of ``public_url``, which clients see before every path of the site; mostly ""."""
     return urlsplit(settings.site.public_url or "").path
+
+
+def page_base(settings: Settings, bound: Address | None = None) -> str:
+    """Return the address of approval pages, before the link; "" if people are sent to no page of the site.
+
+    A page decides, so it is read over TLS; without it only on this machine.
+    """
+    origin = origin_of(settings, bound)
+    parts = urlsplit(origin)
+    return f"{origin}/approve/" if parts.scheme == "https" or is_loopback(parts.hostname or "") else ""
 
 
 def default_server(settings: Settings) -> str | None:

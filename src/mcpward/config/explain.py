@@ -12,10 +12,12 @@ from mcpward.config.environ import variable_of
 from mcpward.config.fields import KINDS
 from mcpward.config.model import Settings
 from mcpward.config.names import nearest
+from mcpward.config.policy import POLICY_KINDS
 from mcpward.config.schema_paths import ANY_NAME, Key, every_key, general, section_at, section_of, table_of
 from mcpward.config.section import Section
 from mcpward.core import renamed
 
+_KINDS: Final = {**KINDS, **POLICY_KINDS}
 _HEAD: Final = """# Configuration
 
 <!-- made by `mcpward config explain --markdown`; a test compares it with the code -->
@@ -94,7 +96,7 @@ def _explained(key: Key) -> Explained:
 
 def _kind(key: Key) -> str:
     for mark in key.field.metadata:
-        word = KINDS.get(getattr(mark, "func", None))
+        word = _KINDS.get(getattr(mark, "func", None))
         if word:
             return word
     schema = _schema_of(key)

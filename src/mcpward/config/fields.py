@@ -37,6 +37,8 @@ ALGORITHMS: Final = (
 )  # fmt: skip
 _ANY_DOCUMENT: Final = "/.well-known/openid-configuration"
 _SHORTEST_AGE_S: Final = 60.0
+_SHORTEST_WAIT_S: Final = 10.0
+_LONGEST_WAIT_S: Final = 7 * 86_400.0
 _NAMESPACE: Final = re.compile(r"[a-z0-9-]{1,40}", re.ASCII)
 # Elsewhere a table may stand in its place, so people will write one here.
 _RATE_ALONE = "must be a text such as 120/minute; put enforce and on_store_failure of a budget beside it"
@@ -108,6 +110,15 @@ def _age_or_none(value: object) -> object:
     seconds = parse_span(value if isinstance(value, str) else "")
     if seconds < _SHORTEST_AGE_S:
         raise ValueError("must be at least 1m")
+    return seconds
+
+
+def _wait(value: object) -> object:
+    if isinstance(value, float):
+        return value
+    seconds = parse_span(value if isinstance(value, str) else "")
+    if not _SHORTEST_WAIT_S <= seconds <= _LONGEST_WAIT_S:
+        raise ValueError("must be 10s to 7d")
     return seconds
 
 
@@ -288,6 +299,12 @@ AgeOrNone = Annotated[
     PlainSerializer(lambda seconds: span_text(seconds) if seconds else "", return_type=str),
     WithJsonSchema({"type": "string", "pattern": "^$|^ *[0-9]{1,6} *[smhdwSMHDW] *$"}),
 ]
+Wait = Annotated[
+    float,
+    BeforeValidator(_wait),
+    PlainSerializer(span_text, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": "^ *[0-9]{1,6} *[smhdwSMHDW] *$"}),
+]
 TokenSize = Annotated[Size, Field(le=64 * 1024)]
 Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
 Delay = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
@@ -347,6 +364,7 @@ KINDS: Final[Mapping[object, str]] = {
     _rate_or_off: 'rate or ""',
     _size: "size",
     _age_or_none: 'span or ""',
+    _wait: "span",
     _path: "path",
     _folders: "list of folders",
     _folders_or_none: "list of folders",

@@ -55,6 +55,6 @@ def _is_key(where: str) -> bool:
 
 #: The tables of the file; a test compares them with the model.
 _SECTIONS: Final = frozenset(
-    {"site", "store", "keys", "http", "limits", "traffic", "output", "log", "secrets", "egress"}
+    {"site", "store", "keys", "http", "limits", "traffic", "output", "log", "secrets", "egress", "approvals"}
     | {"budgets", "pools", "issuers", "servers"}
 )

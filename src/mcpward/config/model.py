@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, field_validator
 
 from mcpward.config.address import Address, parse_address
+from mcpward.config.approvals import ApprovalSettings
 from mcpward.config.external_secrets import ExternalSecrets
 from mcpward.config.fields import (
     AgeOrNone,
@@ -46,6 +47,7 @@ from mcpward.config.limits import (
 from mcpward.config.names import check_server_name
 from mcpward.config.oauth import Egress, Issuer, IssuerName, OAuth
 from mcpward.config.output import ServerOutput
+from mcpward.config.policy import PolicyRule, RuleName
 from mcpward.config.section import Section, key
 from mcpward.config.tool_http import ToolHttp
 from mcpward.core.errors import Finding
@@ -310,6 +312,7 @@ class Server(Section):
     limits: ServerLimits = Field(ServerLimits(), description="limits of this server")
     output: ServerOutput = Field(ServerOutput(), description="what must never leave in its results")
     tools: dict[ToolName, ToolSettings] = Field({}, description="additions to its tools, by their names")
+    rules: dict[RuleName, PolicyRule] = Field({}, description="who may call what, by a name of your own")
     http: ToolHttp = Field(ToolHttp(), description="requests of its tools by mcpward.http")
     oauth: OAuth = Field(OAuth(), description="accepted tokens and their rights")
 
@@ -346,6 +349,7 @@ class Settings(Section):
     log: Log = Field(Log(), description="the process's own log")
     secrets: SecretSources = Field(SecretSources(), description="where tools' secrets come from")
     egress: Egress = Field(Egress(), description="calls of mcpward and of mcpward.http")
+    approvals: ApprovalSettings = Field(ApprovalSettings(), description="calls that wait for a person's yes")
     budgets: dict[BudgetName, BudgetSettings] = Field({}, description="budgets of tools, by a name of your own")
     pools: dict[PoolName, PoolSettings] = Field({}, description="pools of tools, by a name of your own")
     issuers: dict[IssuerName, Issuer] = Field({}, description="the identity providers, by a name of your own")

@@ -264,7 +264,8 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     and returns an awaitable of the author's result, of which ``shape`` makes a :class:`RawResult`. ``listing`` is the
     tool's entry in ``tools/list``, ready to encode. ``confirm`` if a person must agree first, ``question`` is the text
     of the request ("" for mcpward's own), ``wording`` its parts if arguments stand in it, and ``asker`` begins the call
-    of a function that returns it. ``ask_first`` makes a tool that runs as a task put its questions before the
+    of a function that returns it. ``parameter_of`` maps published names of arguments to the function's own where they
+    differ. ``ask_first`` makes a tool that runs as a task put its questions before the
     task begins. ``mirrored`` maps each header (``mcp-param-…``, lower-case) to the path of the argument that it repeats
     (``x-mcp-header``). ``task`` states whether the tool may (``optional``) or must (``required``) run as a task of the
     tasks extension. ``concurrency`` calls of it may run at once (None: as many as its server allows). It holds a slot
@@ -295,6 +296,7 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     question: str = ""
     wording: Wording | None = None
     asker: Callable[..., Any] | None = None
+    parameter_of: Mapping[str, str] = {}
     structured: bool = False
     mirrored: Mapping[bytes, tuple[str, ...]] = {}
     task: str | None = None

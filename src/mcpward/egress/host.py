@@ -6,6 +6,7 @@ accepted (attack 80).
 """
 
 import re
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Final
 
@@ -17,8 +18,11 @@ Address = IPv4Address | IPv6Address
 _LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _NAME_BYTES: Final = 253
+#: Most calls are to a few hosts. What is refused is not kept.
+_KEPT: Final = 1_024
 
 
+@lru_cache(_KEPT)
 def read_host(text: str) -> Address | str:
     """Return the address that ``text`` spells (IPv6 without brackets), or the lower-case name that it is.
 

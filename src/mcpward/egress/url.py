@@ -15,6 +15,9 @@ _LEGAL: Final = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
 _ESCAPES: Final = re.compile(r"(?:[^%]|%[0-9A-Fa-f]{2})*")
 _AUTHORITY: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]+))(?::([1-9][0-9]{0,4}))?")
 
+#: Most URLs: no port, nothing escaped, and nothing in them that another part of a URL could begin with.
+_PLAIN: Final = re.compile(r"(https?)://([a-z0-9.-]{1,253})(/[A-Za-z0-9\-._~/?=&+,;!$'()*]{0,1600})?")
+
 
 class Url(Struct, frozen=True):
     """The target of a call: ``host`` is lower-case and without brackets, ``target`` is path and query as they were
@@ -54,6 +57,9 @@ def parse(text: str) -> Url:
     Raises :class:`EgressRefused` with the reason: url-malformed, scheme-refused, userinfo-refused, fragment-refused,
     host-refused (attack 81).
     """
+    plain = _PLAIN.fullmatch(text)
+    if plain is not None and isinstance(read := read_host(plain[2]), str):
+        return Url(plain[1], read, _PORTS[plain[1]], plain[3] or "/")
     scheme, colon, rest = text[: _LONGEST + 1].partition(":")
     scheme = scheme.lower()
     if colon and scheme not in _PORTS:

@@ -1,6 +1,7 @@
 """One request and its response: runs the handler as a task and writes the result, as JSON or as a stream."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from io import BytesIO
 from typing import Final, Protocol
 
@@ -27,6 +28,7 @@ _LONGEST_OPENING = 32 * 1024
 #: instead: its reader would never learn what it missed.
 _MAX_UNREAD = 1 << 20
 _MCP: Final = Place.MCP
+Serve = Callable[[Arrival, "Exchange"], Awaitable[Reply]]
 _STRANGER: Final = Rank.STRANGER
 #: Refusals of a request's shape. A client whose credential is missing or wrong gets the challenge instead. It asks with
 #: any verb and media types for the place to sign in, and learns the rest once it is admitted.
@@ -161,10 +163,20 @@ class Exchange:
         if route is not None and route.place is _MCP and self.refusal is None and self.head.verb != b"OPTIONS":
             link = self._link
             body = self.body if self.gathered is None else self._gathered_body(self.gathered)
-            task = self.task = link.loop.create_task(self._work(self._arrival(route, body)))
+            task = self.task = link.loop.create_task(self._work(self._arrival(route, body), link.front.inside.serve))
             link.tasks.add(task)
+        elif route is not None and route.place is Place.APPROVAL and self.refusal is None:
+            self._start_page(route)
         else:
             self._answer(self._at_once(route))
+
+    def _start_page(self, route: Route) -> None:
+        link = self._link
+        pages = link.front.pages
+        assert pages is not None  # else there is no such route
+        body = self.body if self.gathered is None else self._gathered_body(self.gathered)
+        task = self.task = link.loop.create_task(self._work(self._arrival(route, body), pages.answer))
+        link.tasks.add(task)
 
     def _at_once(self, route: Route | None) -> Reply:
         """Return the answer that needs no work."""
@@ -217,9 +229,9 @@ class Exchange:
             link.number,
         )
 
-    async def _work(self, arrival: Arrival) -> None:
+    async def _work(self, arrival: Arrival, serve: Serve) -> None:
         try:
-            self._answer(await self._link.front.inside.serve(arrival, self))
+            self._answer(await serve(arrival, self))
         except asyncio.CancelledError:
             # Not raised on: no caller awaits this task, and its traceback would keep body and credential in a circle.
             self._unheard()

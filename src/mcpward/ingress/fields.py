@@ -9,8 +9,8 @@ from typing import Final
 _KEPT: Final = frozenset({
     b"accept", b"access-control-request-headers", b"authorization", b"connection", b"content-encoding",
     b"content-length", b"content-type", b"expect", b"host", b"last-event-id", b"mcp-method", b"mcp-name",
-    b"mcp-protocol-version", b"mcp-session-id", b"origin", b"traceparent", b"tracestate", b"transfer-encoding",
-    b"upgrade", b"x-api-key", b"x-forwarded-for",
+    b"mcp-protocol-version", b"mcp-session-id", b"origin", b"sec-fetch-site", b"traceparent", b"tracestate",
+    b"transfer-encoding", b"upgrade", b"x-api-key", b"x-forwarded-for",
 })  # fmt: skip
 #: Fields that most clients send and mcpward does not read: kept too, for leaving them out would cost more.
 _COMMON: Final = frozenset({b"accept-encoding", b"accept-language", b"sec-fetch-mode", b"user-agent"})

@@ -24,6 +24,8 @@ _ONCE: Final = frozenset({
     b"host", b"origin", b"content-type", b"content-encoding", b"content-length", b"transfer-encoding",
 })  # fmt: skip
 _MAX_ACCEPT: Final = 512
+LONGEST_FORM: Final = 4096
+"""The largest body of a form, in bytes."""
 _VERBS: Final = {
     Place.MCP: frozenset({b"GET", b"POST", b"DELETE"}),
     Place.HEALTH: frozenset({b"GET", b"HEAD"}),
@@ -31,6 +33,7 @@ _VERBS: Final = {
     Place.METRICS: frozenset({b"GET", b"HEAD"}),
     Place.RESOURCE: frozenset({b"GET", b"HEAD"}),
     Place.PROVIDER: frozenset({b"GET", b"HEAD"}),
+    Place.APPROVAL: frozenset({b"GET", b"HEAD", b"POST"}),
 }
 #: The paths at which a page of another origin may send a preflight request (Fetch standard §4.8).
 _PREFLIGHTS: Final = frozenset({Place.MCP, *DOCUMENTS})
@@ -46,7 +49,8 @@ class Rules(Struct, frozen=True):
     """The rules of the gates. Hosts and origins are lower-case and complete with their ports.
 
     ``own`` are the site's own origins. ``public`` are the paths of documents that pages of any origin may read,
-    ``any_host`` those of probes, which are answered with any Host field.
+    ``any_host`` those of probes, which are answered with any Host field. ``forms`` begin the paths of pages that have a
+    form.
     """
 
     hosts: frozenset[bytes]
@@ -57,6 +61,7 @@ class Rules(Struct, frozen=True):
     own: frozenset[bytes] = frozenset()
     public: frozenset[bytes] = frozenset()
     any_host: frozenset[bytes] = frozenset()
+    forms: tuple[bytes, ...] = ()
 
 
 class Head(Struct, gc=False):
@@ -113,11 +118,16 @@ def _judge_host(head: Head, host: bytes | None, rules: Rules) -> Refusal | None:
 
 
 def _is_allowed(origin: bytes, head: Head, rules: Rules) -> bool:
-    return origin in rules.origins or origin in rules.own or head.target.partition(b"?")[0] in rules.public
+    if origin in rules.origins or origin in rules.own or head.target.partition(b"?")[0] in rules.public:
+        return True
+    # A form of a page without a referrer is sent with this origin (Fetch standard §3.2). Its token proves the page.
+    return origin == b"null" and head.target.startswith(rules.forms)
 
 
 def judge_shape(head: Head, route: Route, rules: Rules) -> Refusal | None:
     """Judge the verb and the announced body of a request to a known place."""
+    if route.place is Place.APPROVAL:
+        return _judge_form(head, route, rules)
     if route.secret is not None and b"origin" in head.fields:
         return Refusal(Reason.ORIGIN_REFUSED, "a browser must not call a secret URL")
     if head.verb == b"OPTIONS" and route.place in _PREFLIGHTS and b"origin" in head.fields:
@@ -141,6 +151,21 @@ def judge_shape(head: Head, route: Route, rules: Rules) -> Refusal | None:
             if not may_stream(accept):
                 return Refusal(Reason.ACCEPT_REFUSED)
             head.events_only = True
+    return None
+
+
+def _judge_form(head: Head, route: Route, rules: Rules) -> Refusal | None:
+    """Judge a request for a page, or the form that it sends."""
+    if head.verb not in _VERBS[route.place]:
+        return Refusal(Reason.VERB_REFUSED, "", Allow(_allowed(route, rules)))
+    if int(head.fields.get(b"content-length", b"0")) > LONGEST_FORM:
+        return Refusal(Reason.BODY_TOO_LARGE)
+    kind = head.fields.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if head.verb == b"POST" and kind != b"application/x-www-form-urlencoded":
+        return Refusal(Reason.MEDIA_REFUSED, "content type")
+    # A browser says whose page sends the form (Fetch Metadata §2.2); others have no such field.
+    if head.verb == b"POST" and head.fields.get(b"sec-fetch-site", b"same-origin") != b"same-origin":
+        return Refusal(Reason.ORIGIN_REFUSED, "a form of another site")
     return None
 
 

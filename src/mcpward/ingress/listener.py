@@ -49,6 +49,14 @@ class RequestHandler(Protocol):
         ...
 
 
+class Pages(Protocol):
+    """The pages for people. A port: they are made of the approvals of a worker."""
+
+    async def answer(self, arrival: Arrival, wire: ResponseStream) -> Reply:
+        """Return the page at the link in the arrival's path, or what its form has done."""
+        ...
+
+
 class Timeouts(Struct, frozen=True):
     """How long the edge waits, in seconds; and how much it holds: connections, and bytes of bodies.
 
@@ -75,6 +83,10 @@ class Watched(Protocol):
         ...
 
 
+def _is_unlisted(route: Route) -> bool:
+    return route.secret is not None and route.place is Place.MCP
+
+
 def _date_line(now: float) -> bytes:
     """The Date header (RFC 9110 §6.6.1), made twice a second and not per answer."""
     return b"date: %b\r\n" % formatdate(now, usegmt=True).encode("ascii")
@@ -96,13 +108,15 @@ class Listener:
         discovery: Discovery | None = None,
         advice: Advice | None = None,
         pace: HandshakePace | None = None,
+        pages: Pages | None = None,
     ) -> None:
-        self.rules = replace(rules, public=routes.public, any_host=routes.any_host)
+        self.rules = replace(rules, public=routes.public, any_host=routes.any_host, forms=routes.forms)
         self.routes = routes
         self.doorstep = doorstep
         self.patience = patience
         self.inside = inside
         self.house = house
+        self.pages = pages
         self.discovery = discovery or Discovery({})
         self.advice = advice or Advice(clock)
         self.clock = clock
@@ -169,7 +183,7 @@ class Listener:
         path, _, _ = head.target.partition(b"?")
         route = self.routes.find(host if host in rules.hosts else known_as(host), path)
         # A wrong secret is an unknown path before any other verdict on the request (attack 38).
-        if route is None or (route.secret is not None and not self.inside.knows(route.server, route.secret)):
+        if route is None or (_is_unlisted(route) and not self.inside.knows(route.server, route.secret or "")):
             return None, Refusal(Reason.ROUTE_UNKNOWN)
         return route, judge_shape(head, route, rules)
 

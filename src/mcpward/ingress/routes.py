@@ -11,6 +11,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from mcpward.approvals.approvals import LINK_LENGTH
+
 SECRET_LENGTH: Final = 48
 """Characters of the secret segment of an unlisted server's path (base62, 285 bits)."""
 
@@ -24,6 +26,7 @@ class Place(Enum):
     METRICS = "metrics"
     RESOURCE = "oauth-protected-resource"
     PROVIDER = "oauth-authorization-server"
+    APPROVAL = "approve"
 
 
 #: Documents that pages of any origin may read: there is nothing in them that one caller knows and others do not.
@@ -59,6 +62,8 @@ class Address(Struct, frozen=True):
 
 
 _NONE: Final = Route(Place.MCP)
+APPROVE: Final = "/approve/"
+"""The path of approval pages, before the link."""
 
 
 class Routes:
@@ -67,7 +72,13 @@ class Routes:
     """
 
     def __init__(
-        self, addresses: Iterable[Address], *, health: bool = True, metrics: bool = False, prefix: str = ""
+        self,
+        addresses: Iterable[Address],
+        *,
+        health: bool = True,
+        metrics: bool = False,
+        prefix: str = "",
+        pages: bool = False,
     ) -> None:
         self._fixed: dict[bytes, Route] = {}
         self._unlisted: dict[bytes, str] = {}
@@ -79,6 +90,9 @@ class Routes:
                 self._fixed[before + b"/readyz"] = Route(Place.READY)
         if metrics:
             self._fixed[b"/metrics"] = Route(Place.METRICS)
+        self.forms = (
+            tuple(f"{before}{APPROVE}".encode("ascii") for before in dict.fromkeys(("", prefix))) if pages else ()
+        )
         for address in addresses:
             self._add(address)
 
@@ -127,7 +141,11 @@ class Routes:
         route = self._fixed.get(path)
         if route is not None:
             return route
-        return self._find_unlisted(host, path)
+        return self._find_unlisted(host, path) or self._find_page(path)
+
+    def _find_page(self, path: bytes) -> Route | None:
+        base, link = path[:-LINK_LENGTH], path[-LINK_LENGTH:]
+        return Route(Place.APPROVAL, secret=link.decode("ascii")) if base in self.forms and link.isalnum() else None
 
     def _find_unlisted(self, host: bytes, path: bytes) -> Route | None:
         if len(path) <= SECRET_LENGTH:

@@ -9,6 +9,7 @@ from mcpward.core.values import AuthMethod, Principal, Tool
 from mcpward.identity.keys.key_cache import principal_of
 from mcpward.identity.keys.records import EVERY_SERVER, KeyRecord
 from mcpward.policy.decide import Policy
+from mcpward.policy.server_rules import rules_of
 from mcpward.tools.tool_source import ToolSource
 
 
@@ -30,7 +31,7 @@ def permissions(
     settings: Settings, sources: Mapping[str, ToolSource], keys: Iterable[KeyRecord], now: float
 ) -> Iterator[Permission]:
     """Return one for each caller and tool that is switched on, by server, tool and caller. Ended keys have none."""
-    policy, max_age_s = Policy(sources), settings.keys.max_age
+    policy, max_age_s = Policy(sources, rules=rules_of(settings.servers)), settings.keys.max_age
     live = [key for key in keys if key.is_live(now, max_age_s)]
     for name, source in sources.items():
         server = settings.servers[name]

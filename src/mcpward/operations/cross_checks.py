@@ -12,6 +12,7 @@ from mcpward.config.names import nearest
 from mcpward.core.errors import Finding, Misconfigured
 from mcpward.core.values import Pool, Tool
 from mcpward.operations.asked_secrets import missing_secrets, shared_secrets
+from mcpward.operations.policy_rules import rule_findings
 from mcpward.operations.sources import authors_of
 from mcpward.sdk.environment import env
 from mcpward.tools.bodies import remarks_of
@@ -38,6 +39,7 @@ def require_defined(settings: Settings, sources: Mapping[str, ToolSource]) -> No
         *_sizes(settings, sources),
         *_divided(settings, sources),
         *_unused(settings, sources),
+        *rule_findings(settings, sources),
         *_unfillable(settings, sources),
     ]
     if findings:

@@ -20,8 +20,8 @@ from mcpward.vault.vault_entry import VaultEntry
 
 __all__ = [
     "GRACE_S", "LONGEST_BYTES", "KeptSecret", "bound_hosts", "has_secrets", "import_secrets", "list_secrets",
-    "remove_secret", "require_header", "require_secret_name", "require_value", "roll_back_secret", "rotate_vault",
-    "set_secret", "weakness",
+    "names_of", "remove_secret", "require_header", "require_secret_name", "require_value", "roll_back_secret",
+    "rotate_vault", "set_secret", "weakness",
 ]  # fmt: skip
 
 LONGEST_BYTES: Final = 65_536
@@ -117,6 +117,11 @@ async def list_secrets(site: Site, server: str) -> Sequence[KeptSecret]:
     """Return a server's secrets by name, without opening any."""
     versions = groupby(await site.vault.list(server), key=lambda one: one.name)
     return [KeptSecret(server, name, tuple(each)) for name, each in versions]
+
+
+async def names_of(site: Site, servers: Sequence[str]) -> list[str]:
+    """Return the names of all secrets of some servers, each once."""
+    return sorted({one.name for server in servers for one in await site.vault.list(server)})
 
 
 async def has_secrets(site: Site) -> bool:

@@ -5,6 +5,7 @@ ours on the call's own stream, and the call waits.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, Final
 
 from msgspec import Struct
@@ -150,6 +151,10 @@ class ModernChannel(Struct, eq=False):
         """Keep the call's places beyond its end."""
         return self._lease.retain()
 
+    def lent(self) -> AbstractAsyncContextManager[None]:
+        """Release the call's slots to other calls for the length of the block."""
+        return Release(self._lease).lent()
+
     def finish(self, reply: Reply) -> Reply:
         """Return the reply as it is: nothing can be resumed."""
         return reply
@@ -216,6 +221,10 @@ class LegacyChannel:
     def retain(self) -> Callable[[], None]:
         """Keep the call's places beyond its end."""
         return self._place.retain()
+
+    def lent(self) -> AbstractAsyncContextManager[None]:
+        """Release the call's slots to other calls for the length of the block."""
+        return self._place.lent()
 
     def finish(self, reply: Reply) -> Reply:
         """Close, and keep the answer for a client that comes back; as it is if there was no event before it."""
@@ -285,6 +294,15 @@ CallChannel = ModernChannel | LegacyChannel
 def _is_of_tool(questions: Sequence[Question]) -> bool:
     """Whether it is not mcpward that asks, before it runs anything."""
     return any(not is_consent(question.key) for question in questions)
+
+
+def is_able(channel: CallChannel, capability: Mapping[str, Any]) -> bool:
+    """Return whether a question that needs this capability can be put to the client of a call."""
+    try:
+        channel.require_able(capability)
+    except Refusal:
+        return False
+    return True
 
 
 def is_used_up(tool: Tool) -> bool:

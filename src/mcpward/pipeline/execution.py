@@ -35,6 +35,8 @@ from mcpward.validation.accept import accept, is_little
 from mcpward.validation.large import LargeArguments
 
 _DESTRUCTIVE: Final = Access.DESTRUCTIVE
+#: No state and no approval was used up.
+_NOTHING: Final = ("", "")
 
 
 class Execution:
@@ -101,7 +103,9 @@ class Execution:
             await self._runner.inquire(accepted, channel)
         is_task = tool.task is not None and self._is_task(call, tool, channel)
         # A person agreed, the answers are good for one run, and that is on record before anything happens.
-        used_up = await self._permit(accepted, channel) if is_used_up(tool) else ""
+        used_up, approval = (
+            await self._permit(accepted, channel) if is_used_up(tool) or self._agreement.has_rules else _NOTHING
+        )
         if tool.untrusted is not None and not is_task:
             await self._taints.note(call, tool.untrusted, tool.deadline_s)
         channel.ran = channel.trail.has_run = True
@@ -112,10 +116,7 @@ class Execution:
         try:
             raw = await self._runner.run(accepted, channel)  # do it
         except InputRequired:
-            if used_up:
-                # It asks on, and ran no further than that: a client that lost this answer may send the round again.
-                async with store_deadline():
-                    await self._spent.give_back(used_up, self._until(channel.state), call.principal.key)
+            await self._give_back(used_up, approval, call, channel)
             raise
         # fit to leave
         is_little = self._sanitizer.is_little(raw, call)
@@ -137,6 +138,14 @@ class Execution:
             return self._sanitizer.clean(accepted, raw)
         return await self._clean_large(accepted, raw)
 
+    async def _give_back(self, used_up: str, approval: str, call: Call, channel: CallChannel) -> None:
+        """The tool asks on, and ran no further than that: a client that lost this answer may send the round again."""
+        if approval:
+            await self._agreement.give_back(approval)
+        if used_up:
+            async with store_deadline():
+                await self._spent.give_back(used_up, self._until(channel.state), call.principal.key)
+
     async def _clean_large(self, accepted: AcceptedCall, raw: RawResult) -> Outcome:
         """Clean a large result beside the event loop."""
         try:
@@ -144,26 +153,31 @@ class Execution:
         except TooLong:  # not "busy": the tool has run, so that to try again is to run it again
             raise withheld("too many large results wait to be cleaned", CROWDED) from None
 
-    async def _permit(self, accepted: AcceptedCall, channel: CallChannel) -> str:
-        """Return when a tool that changes something may run. Return the id of the state that this uses up, or "".
+    async def _permit(self, accepted: AcceptedCall, channel: CallChannel) -> tuple[str, str]:
+        """Return when a tool that changes something may run. Return the ids of the state and of the approval that this
+        uses up, "" for none.
 
         Raises:
-            Refusal: consent-missing; state-refused, for answers that were used before; busy, if the intent of a
-                destructive call cannot be recorded.
+            Refusal: consent-missing; argument-dangerous of a rule; state-refused, for answers that were used before;
+                busy, if the intent of a destructive call cannot be recorded.
             InputRequired: modern era, the question is to be put to a person first.
         """
         tool = accepted.tool
         need = self._agreement.need(accepted)
         if need is None and tool.asks_tainted:
             need = await self._tainted(accepted.call, channel)
-        if need is not None:
-            await self._agreement.agree(accepted, channel, need)
-        used_up = channel.state.id
-        if used_up:
-            await self._spend(accepted.call, channel.state)
-        if tool.access is _DESTRUCTIVE:
-            await channel.trail.intent(accepted)
-        return used_up
+        approval = await self._agreement.agree(accepted, channel, need) if need is not None else ""
+        used_up = channel.state.id if need is not None or is_used_up(tool) else ""
+        try:
+            if used_up:
+                await self._spend(accepted.call, channel.state)
+            if tool.access is _DESTRUCTIVE:
+                await channel.trail.intent(accepted)
+        except Refusal:
+            if approval:  # it did not run
+                await self._agreement.give_back(approval)
+            raise
+        return used_up, approval
 
     async def _tainted(self, call: Call, channel: CallChannel) -> Need | None:
         """Return the need of a person's yes in a conversation that has read what strangers wrote."""

@@ -10,6 +10,7 @@ from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
 from mcpward.core.values import AuthMethod, Call, Kind, Principal, Tool
 from mcpward.policy.rule import OFFER_RULES, RULES, Offer, grant, server, tools_only
+from mcpward.policy.server_rules import NO_RULES, SiteRules
 from mcpward.policy.step_up import Demand
 
 
@@ -39,9 +40,18 @@ _OAUTH: Final = AuthMethod.OAUTH
 
 
 class Policy:
-    """Decides which caller may use what. ``sources`` by server name; ``demands`` of the servers in OAuth mode."""
+    """Decides which caller may use what. ``sources`` by server name; ``demands`` of the servers in OAuth mode.
 
-    def __init__(self, sources: Mapping[str, ToolLookup], demands: Mapping[str, Demand] | None = None) -> None:
+    ``rules`` are the operator's: those that look at time or arguments are asked once the arguments are valid.
+    """
+
+    def __init__(
+        self,
+        sources: Mapping[str, ToolLookup],
+        demands: Mapping[str, Demand] | None = None,
+        rules: SiteRules = NO_RULES,
+    ) -> None:
+        self._rules = rules
         self._finds = {name: source.find for name, source in sources.items()}
         self._sources = dict(sources)
         self._demands = dict(demands or {})
@@ -113,7 +123,7 @@ class Policy:
         if demand is None or server(principal, wanted) is not None:
             return None
         if isinstance(wanted, Tool):
-            blocked, access = grant(principal, wanted), wanted.access
+            blocked, access = grant(principal, wanted) or self._by_rule(principal, wanted), wanted.access
         else:
             blocked, access = tools_only(principal, wanted), Access.READ
         needed = None if blocked is not None else demand.needed(principal, wanted.scopes, access)
@@ -125,7 +135,13 @@ class Policy:
             denied = rule(principal, tool)
             if denied is not None:
                 return Decision(allowed=False, reason=denied)
-        return _YES
+        denied = self._by_rule(principal, tool)
+        return _YES if denied is None else Decision(allowed=False, reason=denied)
+
+    def _by_rule(self, principal: Principal, tool: Tool) -> str | None:
+        """Return the operator's rule that closes the tool to this caller at any time, with any arguments."""
+        book = self._rules.of(tool.server)
+        return None if book is None else book.denied(principal, tool)
 
     def may_use(self, principal: Principal, offer: Offer) -> bool:
         """Return whether the principal may see and use a resource, a template or a prompt, and have it completed."""

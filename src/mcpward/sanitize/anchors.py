@@ -38,6 +38,11 @@ _TAIL: Final = 24
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
 
+#: How dumps of octets begin, and how octets stand in a list. They are of no secret: a text with octets is
+#: looked through, because those of a secret may be in any groups there.
+DUMPS: Final = frozenset([b"00000000: ", b"00000000  ", b"0000000 ", b" 0x", b",0x"])
+
+
 def anchors(part: str) -> tuple[set[bytes], set[bytes]]:
     """Return short strings, one of which stands in each form of ``part`` that shows no mark of a disguise.
 
@@ -92,7 +97,7 @@ def _least_escaped(part: str) -> str:
 
 def _encoded(raw: bytes) -> Iterator[bytes]:
     yield from _base64(raw[-_WINDOW:])
-    yield beginning(raw)
+    yield from (beginning(raw), beginning(raw).lower())
     caseless = _CASELESS.search(raw, max(len(raw) - _TAIL, 0)) or _CASELESS.search(raw)
     piece = raw[-5:] if caseless is None else caseless[0]
     four = piece[:4]

@@ -51,7 +51,7 @@ def _plain(value: str) -> Iterator[bytes]:
     yield from escapes(value)
     yield from map(utf8, (value.lower(), value.upper(), value[::-1]))
     yield from aligned_base64(raw)
-    yield base64.b32encode(raw).rstrip(b"=")
+    yield from (letters := base64.b32encode(raw).rstrip(b"="), letters.lower())
     for digits in (raw.hex(), raw.hex(":"), raw.hex(" "), "".join(f"%{byte:02x}" for byte in raw)):
         yield digits.encode()
         yield digits.upper().encode()

@@ -12,7 +12,7 @@ from ahocorasick_rs import BytesAhoCorasick, Implementation
 
 from mcpward.core.pace import step
 from mcpward.core.secret import Secret, value_of
-from mcpward.sanitize.anchors import anchors, beginning
+from mcpward.sanitize.anchors import DUMPS, anchors, beginning
 from mcpward.sanitize.forms import aligned_base64, as_json, encoded_forms, spellings, utf8
 from mcpward.sanitize.matcher import FEW, Matcher
 from mcpward.sanitize.own_words import is_own
@@ -21,6 +21,7 @@ from mcpward.sanitize.views import (
     bare_of_blanks,
     decodings,
     folded,
+    has_octets,
     of_utf16,
     plainest,
     skeleton,
@@ -114,11 +115,14 @@ class Known:
                 always |= of_part
                 broken |= of_broken
             if len(found) > 1:
-                always.update(beginning(utf8(spelling)) for spelling in spellings(found[0]))
+                heads = [beginning(utf8(spelling)) for spelling in spellings(found[0])]
+                always.update((*heads, *map(bytes.lower, heads)))
         if len(always) + len(broken) > FEW:
             always |= broken  # one automaton searches for more at the same cost
         plain = {anchor for anchor in always if anchor.isascii()}
-        self._always, self._broken, self._beyond = Matcher(plain), Matcher(broken - always), Matcher(always - plain)
+        self._plain = plain
+        self._always = Matcher(plain | DUMPS if self._texts else plain)  # in the same pass
+        self._broken, self._beyond = Matcher(broken - always), Matcher(always - plain)
         self.may_be_number = any(_NUMBER.issuperset(part) for found in self._texts for part in found)
         longest = max((len(part) for found in self._texts for part in found), default=0)
         self.overlap = max(_LEAST, _WIDTH * longest)
@@ -130,7 +134,9 @@ class Known:
             if self._beyond.matches(data):
                 return True
             data = data.translate(None, _BEYOND_ASCII)  # what stands between two letters of a secret hides it
-        return self._always.matches(data) or ((b"\\" in data or b"\n" in data) and self._broken.matches(data))
+        if self._always.matches(data) and (self._anchors.matches(data) or has_octets(data)):
+            return True
+        return (b"\\" in data or b"\n" in data) and self._broken.matches(data)
 
     def owners(self, text: str) -> Owners:
         """Return which secrets ``text`` spells, as it is or once its disguise is taken off."""
@@ -162,6 +168,10 @@ class Known:
 
     def _forms(self, owners: Owners) -> Forms:
         return Forms(self._texts[owner] for owner in sorted(owners))
+
+    @cached_property
+    def _anchors(self) -> Matcher:
+        return Matcher(self._plain)
 
     @cached_property
     def _spelt(self) -> tuple[_Spelt, _Spelt, _Spelt, _Spelt]:

@@ -19,7 +19,7 @@ from mcpward.sanitize.known import NOBODY, Forms, Known
 from mcpward.sanitize.own_words import MASK as _MASK_TEXT
 from mcpward.sanitize.rewrite import Rewrite, rewritten
 from mcpward.sanitize.screens.invisible import bare
-from mcpward.sanitize.views import folded, skeleton, unescapings
+from mcpward.sanitize.views import folded, skeleton, unescapings, without_dumps
 
 MASK: Final = _MASK_TEXT
 _MASK: Final = MASK.encode()
@@ -165,7 +165,7 @@ class Redactor:
         """Return ``data`` without what spells a secret in a disguise; the same object if nothing does."""
         if not self.finds(data):
             return data
-        text = _text(data)
+        text = without_dumps(_text(data), MASK)  # a piece of one would leave the letters beside its last octets
         lines = _LINE.findall(text)
         if len(lines) > _FEW_LINES:  # one of them is sooner looked through than all
             text = "".join(map(self._line, lines))

@@ -36,8 +36,18 @@ _SIMPLE: Final = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "0": "\
 _ENTITY: Final = re.compile(r"&#?\w{1,31};?")
 _URL_SAFE: Final = bytes.maketrans(b"-_", b"+/")
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/]{7,}")
-_BASE32: Final = re.compile(rb"[A-Z2-7]{10,}|[a-z2-7]{24,}")
+_BASE32: Final = re.compile(rb"[A-Z2-7]{10,}|[a-z2-7]{10,}")
 _HEX: Final = re.compile(rb"[0-9A-Fa-f]{8,}")
+#: A line of xxd, hexdump -C or od -t x1: where it stands, at most sixteen octets in groups, and perhaps their letters.
+_DUMP: Final = re.compile(
+    rb"^[ \t]*[0-9A-Fa-f]{6,16}:?[ \t]+([0-9A-Fa-f][0-9A-Fa-f \t]*)(?:[^0-9A-Fa-f\n][^\n]*)?$", re.MULTILINE
+)
+_DUMPED_DIGITS: Final = 32
+#: The first octets of a dump, or two of a list: in JSON, its line ends are escaped.
+_OCTETS_AHEAD: Final = re.compile(
+    rb"0x[0-9A-Fa-f]{1,2}(?:[,; \t\r\n]|\\[nrt])+0x[0-9A-Fa-f]{1,2}(?![0-9A-Fa-f])"
+    rb"|0000000(?:0(?:: |  )| )[0-9A-Fa-f]{2}"
+)
 
 
 def skeleton(text: str) -> bytes:
@@ -98,13 +108,25 @@ def plainest(text: str) -> str:
 def decodings(text: str) -> Iterator[bytes]:
     """Yield what the runs of hexadecimal, base64 and base32 digits in ``text`` say, at every alignment.
 
-    Blanks and line ends within a run are passed over.
+    Blanks and line ends within a run are passed over, and so is what a dump writes beside its octets.
     """
     data = text.encode("ascii", "replace")
     tight = bare_of_blanks(data)
-    for decoded in (_of_hex(data.translate(None, _SEPARATORS)), _of_base64(tight), _of_base32(tight)):
+    for decoded in (_of_hex(data.translate(None, _SEPARATORS)), _of_base64(tight), _of_base32(tight), _of_dump(data)):
         if decoded:
             yield decoded
+
+
+def has_octets(data: bytes) -> bool:
+    """Return whether ``data`` has a dump of octets, or a list of them."""
+    return _OCTETS_AHEAD.search(data) is not None
+
+
+def without_dumps(text: str, mask: str) -> str:
+    """Return ``text`` with ``mask`` in the place of each line of a dump of octets; the same object if there is none."""
+    data = text.encode("utf-8", "surrogateescape")
+    masked = _DUMP.sub(mask.encode(), data)
+    return text if masked == data else masked.decode("utf-8", "surrogateescape")
 
 
 def _growing(views: dict[str, int]) -> Iterator[tuple[str, int]]:
@@ -168,6 +190,11 @@ def _of_hex(data: bytes) -> bytes:
     runs = _HEX.findall(data.replace(b"0x", b""))
     digits = [run[first : first + (len(run) - first) // 2 * 2].decode() for first in range(2) for run in runs]
     return b"\n".join(map(bytes.fromhex, digits))
+
+
+def _of_dump(data: bytes) -> bytes:
+    lines = [b"".join(octets.split())[:_DUMPED_DIGITS] for octets in _DUMP.findall(data)]
+    return bytes.fromhex("".join(line[: len(line) // 2 * 2].decode() for line in lines))
 
 
 def _of_base64(data: bytes) -> bytes:

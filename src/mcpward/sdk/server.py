@@ -21,14 +21,12 @@ from mcpward.sdk.icon import Icon
 from mcpward.sdk.labels import read_annotations, read_extensions, read_icons, read_meta, read_website
 from mcpward.sdk.lifespan import Hook, Make, read_hook, read_lifespan
 from mcpward.sdk.options import options
-from mcpward.sdk.owned import require_owned
+from mcpward.sdk.owned import read_owned
 from mcpward.sdk.pools import Pooled, read_concurrency, read_pools
 from mcpward.sdk.schema.arguments import Arguments
 from mcpward.sdk.schema.author_schema import Written
 from mcpward.sdk.schema.caller_value import read_bound
-from mcpward.sdk.schema.returns import Returns, read_returns
 from mcpward.sdk.schema.strings import require_strings
-from mcpward.sdk.schema.written_returns import read_written_returns
 from mcpward.sdk.signature import Signature, read_signature, where
 from mcpward.sdk.switches import Listener, Switches, Turned
 from mcpward.sdk.template import Template, is_template, read_template, read_uri
@@ -215,8 +213,6 @@ class Server:
             arguments = _arguments(signature, input_schema, guards, what, place)
             checks.require_sound_run(deadline_s, task, ask_first, what, place)
             asked = read_confirm(confirm, arguments.names, self._value, what, place)
-            returns = _returns(signature, output_schema, structured, what, place)
-            require_owned(guards_read, returns, what, place)
             self._tools[own_name] = ToolDefinition(
                 name=own_name,
                 title=title,
@@ -225,7 +221,7 @@ class Server:
                 where=place,
                 signature=signature,
                 arguments=arguments,
-                returns=returns,
+                returns=read_owned(signature.returns, output_schema, structured, guards_read, what, place),
                 access=checks.access_of(read_only, destructive, what, place),
                 annotations=checks.hints_of(title, read_only, destructive, idempotent, open_world),
                 scopes=checks.read_scopes(scopes, what, place),
@@ -527,14 +523,6 @@ def _arguments(
         problem = f"{what}: guards and input_schema exclude each other"
         raise AuthoringError(problem, place, "check inside the function, and raise ToolError")
     return Written(input_schema, signature.parameters, what, place)
-
-
-def _returns(
-    signature: Signature, output_schema: Mapping[str, Any] | None, structured: bool | None, what: str, place: str
-) -> Returns:
-    if output_schema is None:
-        return read_returns(signature.returns, structured, what, place)
-    return read_written_returns(output_schema, structured, what, place)
 
 
 def _require_variables(signature: Signature, template: Template | None, what: str, place: str) -> None:

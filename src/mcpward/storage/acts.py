@@ -23,7 +23,13 @@ from mcpward.storage.statements import ConnectionStatements, Statements
 from mcpward.traffic.act import COLUMNS, Act, act_row
 
 _log: Final = logging.getLogger("mcpward.traffic")
-_NOUNS: Final = {"api_keys": "key", "unlisted_urls": "secret URL", "vault": "secret", "pins": "pin of"}
+_NOUNS: Final = {
+    "api_keys": "key",
+    "unlisted_urls": "secret URL",
+    "vault": "secret",
+    "approvals": "approval",
+    "pins": "pin of",
+}
 #: Counted by the store itself, and no doing of an operator.
 _OWN: Final = frozenset({"revision", "last_used_at", "key_id", "kind"})
 _ENDING: Final = frozenset({"revoked_at"})
@@ -76,8 +82,9 @@ class RowChange(Struct, frozen=True):
         noun = _NOUNS.get(self.table.name, self.table.name)
         is_key = self.table.name == "api_keys"
         name = row["name"] if self.table.name == "vault" else row.get("id") or row.get("name")
+        known_as = row["name"] if is_key else f"{row['tool']} of {row['server']}" if noun == "approval" else ""
         return Act(
-            object=f"{noun} {name} ({row['name']})" if is_key else f"{noun} {name}",
+            object=f"{noun} {name} ({known_as})" if known_as else f"{noun} {name}",
             before=before,
             after=after,
             server=_server(row),
@@ -104,21 +111,26 @@ class Acts:
         """
         if self._operator is None:
             return
-        rows = self._rows([act])
+        rows = self._rows([act], self._operator)
         await self._connections.write(
             lambda statements: self._record.append(statements, COLUMNS, rows), self._record.committed, is_durable=True
         )
 
-    async def put(self, connection: AsyncConnection, changes: Sequence[RowChange]) -> RecordChange | None:
+    async def put(
+        self, connection: AsyncConnection, changes: Sequence[RowChange], by: Operator | None = None
+    ) -> RecordChange | None:
         """Put changes on record within their own transaction. Return what :meth:`committed` is to be called with.
+
+        ``by`` made them if this process has no operator: the person who answered on a page.
 
         Rights are given only on record. They are taken away even if the record cannot be written, which is logged: an
         attacker that can damage the record must not keep a stolen key alive.
         """
         acts = [act for change in changes if (act := change.act()) is not None]
-        if self._operator is None or not acts:
+        operator = self._operator or by
+        if operator is None or not acts:
             return None
-        rows = self._rows(acts)
+        rows = self._rows(acts, operator)
 
         def append(statements: Statements) -> RecordChange:
             return self._record.append(statements, COLUMNS, rows)
@@ -137,9 +149,8 @@ class Acts:
         """Take note that the transaction of :meth:`put` was committed."""
         await asyncio.to_thread(self._record.committed, change)
 
-    def _rows(self, acts: Sequence[Act]) -> list[tuple[Any, ...]]:
-        assert self._operator is not None
-        return [act_row(self._operator, act, self._clock.now()) for act in acts]
+    def _rows(self, acts: Sequence[Act], operator: Operator) -> list[tuple[Any, ...]]:
+        return [act_row(operator, act, self._clock.now()) for act in acts]
 
 
 def _is_sooner(end: float | None, before: float | None) -> bool:

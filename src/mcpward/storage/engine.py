@@ -14,6 +14,7 @@ from mcpward.core.errors import Finding, Misconfigured, Unreachable, Untrusted
 from mcpward.core.operator import Operator
 from mcpward.storage import sqlite
 from mcpward.storage.acts import Acts
+from mcpward.storage.approvals import ApprovalTable
 from mcpward.storage.bus_messages import BusTable
 from mcpward.storage.chained import ChainedRecord
 from mcpward.storage.connections import Connections
@@ -21,7 +22,7 @@ from mcpward.storage.integrity import Integrity
 from mcpward.storage.journal import Journal
 from mcpward.storage.keys import KeyTable
 from mcpward.storage.migrate import migrate
-from mcpward.storage.opening import PINNED, RENAMES, VAULTED, Accept, Opening
+from mcpward.storage.opening import PINNED, RENAMES, VAULTED, WAITING, Accept, Opening
 from mcpward.storage.pins import PinTable
 from mcpward.storage.record import RecordStore
 from mcpward.storage.register import Register
@@ -29,7 +30,7 @@ from mcpward.storage.renames import RenamedTable
 from mcpward.storage.served import ServedTable
 from mcpward.storage.sessions import EndedSessions
 from mcpward.storage.settings import SettingsTable
-from mcpward.storage.tables import ENDED, KEYS, PINS, RENAMED, SPENT, URLS, VAULT
+from mcpward.storage.tables import APPROVALS, ENDED, KEYS, PINS, RENAMED, SPENT, URLS, VAULT
 from mcpward.storage.taints import TaintTable
 from mcpward.storage.tasks import TaskTable
 from mcpward.storage.traffic import TrafficTable
@@ -38,7 +39,7 @@ from mcpward.storage.used_states import UsedStateTable
 from mcpward.storage.vault import VaultTable
 from mcpward.traffic.chain import Macs
 
-_Guarded = tuple[Register, Register, Register, Journal, Journal, Register, Register]
+_Guarded = tuple[Register, Register, Register, Journal, Journal, Register, Register, Register]
 _COUNTERS: Final = (
     "SELECT name, value, floor, mac FROM revisions WHERE name IN ('keys', 'urls', 'sessions', 'spent') ORDER BY name"
 )
@@ -61,7 +62,7 @@ class Store:
         self._url = url
         self._integrity = integrity
         self._file = sqlite.file_of(url)
-        keys, urls, vault, sessions, spent, renames, pins = guarded
+        keys, urls, vault, sessions, spent, renames, approvals, pins = guarded
         self.acts = acts
         self.keys = KeyTable(connections, keys)
         self.urls = UrlTable(connections, urls)
@@ -77,6 +78,7 @@ class Store:
         self.renamed = RenamedTable(renames)
         self.pins = PinTable(connections, pins)
         self.taints = TaintTable(connections)
+        self.approvals = ApprovalTable(connections, approvals)
 
     def reader(self) -> "StoreReader":
         """Return a reader with connections of its own, for the event loop that it is used in and that closes it."""
@@ -100,7 +102,7 @@ class StoreReader:
     def __init__(self, url: URL, integrity: Integrity, file: sqlite.File | None) -> None:
         self._connections = Connections(url)
         self._url, self._file = url, file
-        keys, urls, vault, sessions, spent, _, pins = _guarded(self._connections, integrity)
+        keys, urls, vault, sessions, spent, _, _, pins = _guarded(self._connections, integrity)
         self.keys = KeyTable(self._connections, keys).follow()
         self.urls = UrlTable(self._connections, urls).follow()
         self.ended = sessions.follow()
@@ -139,6 +141,7 @@ def _guarded(connections: Connections, integrity: Integrity, acts: Acts | None =
         Journal(connections, integrity, "sessions", ENDED, CAPACITY),
         Journal(connections, integrity, "spent", SPENT, SPENT_CAPACITY, is_once=True),
         Register(connections, integrity, RENAMES, RENAMED),  # an act of its own says that a server was renamed
+        Register(connections, integrity, WAITING, APPROVALS, acts),
         Register(connections, integrity, PINNED, PINS, acts),
     )
 

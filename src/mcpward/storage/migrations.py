@@ -179,8 +179,21 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         "DELETE FROM revisions WHERE name = 'secrets'",
         "INSERT INTO revisions (name, value) VALUES ('vault', 0)",
     ),
-    (),  # two steps of other changes
-    (),
+    # Calls that wait for a person's yes, each until its time is over.
+    (
+        """
+        CREATE TABLE approvals (
+            id TEXT PRIMARY KEY, binding TEXT NOT NULL, owner TEXT NOT NULL, server TEXT NOT NULL, tool TEXT NOT NULL,
+            status TEXT NOT NULL, created_at DOUBLE PRECISION NOT NULL, expires_at DOUBLE PRECISION NOT NULL,
+            sealed TEXT NOT NULL, link {blob}, decided_at DOUBLE PRECISION, decided_by TEXT, revision BIGINT NOT NULL,
+            mac {blob}
+        )
+        """,
+        "CREATE INDEX approvals_binding ON approvals (binding)",
+        "CREATE INDEX approvals_expires_at ON approvals (expires_at)",
+        "INSERT INTO revisions (name, value) VALUES ('approvals', 0)",
+    ),
+    (),  # a step of another change
     (
         """
         CREATE TABLE pins (

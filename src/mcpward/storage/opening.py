@@ -26,8 +26,9 @@ _SITE_ID: Final = 16
 RENAMES: Final = "renames"
 VAULTED: Final = "vault"
 PINNED: Final = "pins"
+WAITING: Final = "approvals"
 #: Counters that came after the first release with codes: a mark of before does not know them.
-_LATER: Final = frozenset({RENAMES, VAULTED, PINNED})
+_LATER: Final = frozenset({RENAMES, VAULTED, WAITING, PINNED})
 Guarded = Register | Journal
 Accept = Callable[["Older"], bool]
 """Asked whether an older or changed store is to be taken for good."""

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Row, Table, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mcpward.core.errors import Unreachable
+from mcpward.core.operator import Operator
 from mcpward.storage.acts import Acts, RowChange
 from mcpward.storage.connections import Connections
 from mcpward.storage.integrity import Counter, Integrity, digest_of, read_counter
@@ -43,8 +44,10 @@ class Register:
         return self.integrity.require_row(self.table, row)
 
     @asynccontextmanager
-    async def changing(self) -> "AsyncIterator[Changes]":
+    async def changing(self, by: Operator | None = None) -> "AsyncIterator[Changes]":
         """Open a transaction for changes of rows; it is on the disk, and in the mark, when the block has been left.
+
+        ``by`` makes them if this process has no operator of its own.
 
         Raises:
             Untrusted: the rows are not those that were left.
@@ -56,7 +59,7 @@ class Register:
             changes = Changes(self, connection, counter.revision)
             yield changes
             standing = await self.close(connection, changes.revision) if changes.revision > counter.revision else None
-            noted = await self._acts.put(connection, changes.made) if self._acts is not None else None
+            noted = await self._acts.put(connection, changes.made, by) if self._acts is not None else None
         if standing is not None:
             await asyncio.to_thread(self.integrity.advance, {self.name: standing})
         if noted is not None and self._acts is not None:

@@ -232,3 +232,22 @@ RENAMED: Final = Table(
     Column("at", Float, primary_key=True),
     Column("mac", LargeBinary),
 )
+
+APPROVALS: Final = Table(
+    "approvals",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("binding", String, nullable=False),
+    Column("owner", String, nullable=False),
+    Column("server", String, nullable=False),
+    Column("tool", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("sealed", String, nullable=False),
+    Column("link", LargeBinary),
+    Column("decided_at", Float),
+    Column("decided_by", String),
+    Column("revision", BigInteger, nullable=False),
+    Column("mac", LargeBinary),
+)

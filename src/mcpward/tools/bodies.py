@@ -63,7 +63,7 @@ def _missing_files(server: Server) -> Iterator[Finding]:
     for database in {id(one): one for names in _files(server) for one in names.values() if _is_database(one)}.values():
         if missing := database.missing:
             hint = "sqlite3 FILE < schema.sql creates one; so may a function of @server.on_start"
-            yield Finding(missing.partition(":")[0], hint=hint)
+            yield Finding(missing.rpartition(": ")[0], database.where, hint)
 
 
 def _is_database(value: Any) -> bool:

@@ -73,7 +73,7 @@ class FilledArgument(Struct, frozen=True, eq=False):
         return f"the caller has no {self.path}, which fills {self.name}"
 
 
-class Bound(Struct, frozen=True, eq=False):
+class FilledArguments(Struct, frozen=True, eq=False):
     """A tool's arguments: ``arguments`` are left to the model, ``filled`` are not."""
 
     arguments: Arguments | Written
@@ -109,15 +109,17 @@ class Bound(Struct, frozen=True, eq=False):
         return CallerValues(sources, missing, partial(_fill, self.filled, check), partial(_told, own))
 
 
-def bound_arguments(server: str, definition: ToolDefinition, added: ToolSettings, findings: list[Finding]) -> Bound:
+def bound_arguments(
+    server: str, definition: ToolDefinition, added: ToolSettings, findings: list[Finding]
+) -> FilledArguments:
     """Return a tool's arguments without those that its author or the operator binds. What cannot be is a finding."""
     own = tuple(FilledArgument(one.name, one.convert, one.path) for one in definition.bound)
     if not added.bind and not added.fixed:
-        return Bound(definition.arguments, own)
+        return FilledArguments(definition.arguments, own)
     operator = _Operator(server, definition, added)
     bound = operator.bound(own)
     findings += operator.findings
-    return bound or Bound(definition.arguments, own)
+    return bound or FilledArguments(definition.arguments, own)
 
 
 class _Operator:
@@ -130,7 +132,7 @@ class _Operator:
         self._key = f"servers.{server}.tools.{definition.name}"
         self._who = f"tool {definition.name!r} of server {server}"
 
-    def bound(self, own: tuple[FilledArgument, ...]) -> Bound | None:
+    def bound(self, own: tuple[FilledArgument, ...]) -> FilledArguments | None:
         """Return the arguments, ``own`` are those that the author bound; None with findings."""
         arguments = self._definition.arguments
         try:
@@ -145,7 +147,7 @@ class _Operator:
             finding = Finding(f"{self._who}: {word}: {wrong.what}", f"{self._key}.{word}", wrong.hint)
             self.findings.append(finding)
             return None
-        return None if self.findings else Bound(left, (*own, *filled))
+        return None if self.findings else FilledArguments(left, (*own, *filled))
 
     def _without(self, names: set[str]) -> Arguments:
         parameters = self._definition.signature.parameters

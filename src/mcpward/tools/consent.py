@@ -8,9 +8,11 @@ from typing import Any, Final
 import msgspec
 import pydantic_core
 
+from mcpward.config.span import span_text
 from mcpward.core.client_channel import Question
 from mcpward.core.errors import Refusal
 from mcpward.core.facts import Problem, Problems, Remedy
+from mcpward.core.ids import base62
 from mcpward.core.question_text import Wording
 from mcpward.core.reasons import Reason
 from mcpward.core.values import AuthMethod, Tool
@@ -20,6 +22,10 @@ KEY: Final = "mcpward/confirm"
 """The question's key, which no author's question has. The key of a text that a function made ends in its digest."""
 CAPABILITY: Final[Mapping[str, Any]] = {"elicitation": {"form": {}}}
 """The capability that a client must have declared to be asked."""
+PAGE_KEY: Final = "mcpward/confirm-page"
+"""The keys of requests to open a page begin so; the approval's id follows."""
+PAGE_CAPABILITY: Final[Mapping[str, Any]] = {"elicitation": {"url": {}}}
+"""The capability that a client must have declared to open pages."""
 _FIELD: Final = "confirm"
 
 #: The longest text of one argument, and of all, that a person can be expected to read, in characters as shown.
@@ -128,6 +134,40 @@ def no_way_to_ask(way: AuthMethod) -> str:
     if way is AuthMethod.OAUTH:
         return f"{said}, or ask the operator for the scope that waives the question (confirm_scope)"
     return said
+
+
+def page_key(approval_id: str) -> str:
+    """Return the key of the request to open the page of an approval: the answer counts for no other page."""
+    return f"{PAGE_KEY}-{approval_id}"
+
+
+def page_question(tool: Tool, url: str, approval_id: str, *, is_session: bool) -> Question:
+    """Return the request to have the person open the page of a call. Only their client sees the address, no model."""
+    message = f"Allow the tool {shown(tool.name)} to run? The page shows the whole call."
+    params = {"mode": "url", "message": message, "url": url}
+    if is_session:  # 2025-11-25 names each page; 2026-07-28 took the name out
+        params["elicitationId"] = base62(22)
+    return Question(key=page_key(approval_id), method="elicitation/create", params=params, capability=PAGE_CAPABILITY)
+
+
+def waits_for(approval_id: str, within_s: float, way: AuthMethod, *, has_page: bool = False) -> str:
+    """Return what to do if a call waits for an approval: for its model, and for the person who reads it there.
+
+    It never has the address of the page: a model that can fetch pages would approve its own calls.
+    """
+    if has_page:
+        return (
+            f"the page was not answered yet. Once the person has approved there, or the operator by mcpward approve "
+            f"call {approval_id} (within {span_text(within_s)}), repeat exactly the same call: it runs once"
+        )
+    said = (
+        f"this client cannot ask a person, so the call waits. Ask the operator: mcpward approve call {approval_id} "
+        f"(within {span_text(within_s)}). Once it is approved, repeat exactly the same call: it runs once"
+    )
+    waives = {AuthMethod.API_KEY: "key (mcpward key edit ID --may-confirm)", AuthMethod.OAUTH: "scope (confirm_scope)"}
+    if way not in waives:
+        return said
+    return f"{said}. If the client asks its person by itself, the operator can waive the question by {waives[way]}"
 
 
 def is_yes(result: Any) -> bool:

@@ -1,8 +1,10 @@
 """The tools, resources and prompts of a server that is written in Python, ready to be served, in its author's order."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
+from types import CodeType
 from typing import Any, Final, ParamSpec, TypeVar
 
 from msgspec import Struct
@@ -23,7 +25,8 @@ from mcpward.sdk.owned import Owned
 from mcpward.sdk.schema.arguments import Arguments
 from mcpward.sdk.schema.returns import Returns
 from mcpward.sdk.server import Server
-from mcpward.tools.bound_arguments import Bound, bound_arguments
+from mcpward.sdk.signature import unwrapped_code
+from mcpward.tools.bound_arguments import FilledArguments, bound_arguments
 from mcpward.tools.completion import Completion, Completions, Offer
 from mcpward.tools.configured_guards import configured
 from mcpward.tools.entry import entry_of
@@ -80,7 +83,7 @@ class Registry:
 
     def __init__(self, server_name: str, server: Server, defaults: Defaults = Defaults()) -> None:  # noqa: B008  frozen
         if _DATABASE in sys.modules:  # only for its users: before the first call, not during it
-            CONSTANTS.collect()
+            CONSTANTS.collect({Path(code.co_filename).parent for code in _codes(server)})
         deadline_s = defaults.deadline_s
         names = [definition.name for definition in server.tools]
         findings = unknown_tools(server_name, defaults.tools, names)
@@ -272,6 +275,16 @@ class Registry:
         )
 
 
+def _codes(server: Server) -> Iterator[CodeType]:
+    """The code of the author's functions, as far as it is Python's."""
+    functions = [one.function for one in server.tools]
+    functions += [one.function for one in server.resources] + [one.function for one in server.prompts]
+    for function in functions:
+        code = unwrapped_code(function)
+        if code is not None:
+            yield code
+
+
 def _tool(
     server_name: str, definition: ToolDefinition, defaults: Defaults, pools: tuple[str, ...], findings: list[Finding]
 ) -> Tool:
@@ -305,6 +318,7 @@ def _tool(
         rate=added.rate or _rate(definition, findings),
         deadline_s=definition.deadline_s if definition.deadline_s is not None else defaults.deadline_s,
         **asked_of(server_name, definition, added, findings),
+        parameter_of=definition.arguments.parameter_of(),
         structured=returns.schema is not None,
         mirrored=bound.arguments.headers,
         task=definition.task,
@@ -326,7 +340,9 @@ def _tool(
     )
 
 
-def _listing(definition: ToolDefinition, bound: Bound, returns: Returns, guards: Sequence[Guard]) -> dict[str, Any]:
+def _listing(
+    definition: ToolDefinition, bound: FilledArguments, returns: Returns, guards: Sequence[Guard]
+) -> dict[str, Any]:
     entry = entry_of(
         definition,
         inputSchema=bound.arguments.schema(),
@@ -337,14 +353,14 @@ def _listing(definition: ToolDefinition, bound: Bound, returns: Returns, guards:
     return with_guards(entry, guards, written=written)
 
 
-def _effort(server_name: str, guards: Sequence[Guard], bound: Bound) -> Effort | None:
+def _effort(server_name: str, guards: Sequence[Guard], bound: FilledArguments) -> Effort | None:
     effort = bound.arguments.effort
     if effort is None:
         return None
     return replace(effort, bind=_binder(server_name, guards, bound, effort.bind))
 
 
-def _binder(server_name: str, guards: Sequence[Guard], bound: Bound, bind: _Bind) -> _Bind:
+def _binder(server_name: str, guards: Sequence[Guard], bound: FilledArguments, bind: _Bind) -> _Bind:
     if bound.filled:  # guards see the filled arguments too, so that they wait for them
         return _as_server(server_name, bound.refusing(bind))
     return _as_server(server_name, guarded(guards, bind))

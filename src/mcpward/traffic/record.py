@@ -50,7 +50,8 @@ class Record(Struct, gc=False):
     ``limits`` is the outcome of limits: the name of the one that refused (None if none did), and the names of those
     that would have, were they enforced. ``detail`` is for the operator, in our words: why a gate refused, why a result
     was withheld (tool, path and rule, or size), or which arguments were dropped. The row of a count has it if it is the
-    same for all. ``consent`` says what took the place of a person's consent, "key" or "scope".
+    same for all. ``consent`` says what took the place of an answer in the client: a waiver by "key" or "scope", or
+    "approval ID".
 
     ``chain`` is the row's chain: :data:`CALLS` for requests that were let in, or :data:`REFUSALS`. A record with a
     ``count`` stands for so many requests, from ``at`` to ``last_at``; sizes are their sums. ``peer`` is None if they

@@ -211,6 +211,10 @@ class Trail(Struct, eq=False, gc=False):
         """
         self.consent = by
 
+    def approved(self, approval_id: str) -> None:
+        """Note that a tool runs by an approval that a person gave elsewhere."""
+        self.consent = f"approval {approval_id}"
+
     def asked(self) -> None:
         """Note that the call ended with questions to its client, which may send it again with the answers."""
         if self.outcome is Result.OK:

@@ -30,10 +30,50 @@ def test_a_secret_printed_in_pieces_is_masked_and_whole_lines_are_written_at_onc
     assert below.getvalue() == "key [redacted] and more\n"
 
 
-def test_what_is_left_of_a_line_is_written_when_it_is_flushed(below, stream):
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_secret_whose_halves_are_printed_with_a_flush_between_is_masked_whole(below, stream):
+    print("key", SECRET[:16], end="", flush=True, file=stream)
+    stream.flush()
+    assert below.getvalue() == ""
+    print(SECRET[16:], "and more", flush=True, file=stream)
+    assert below.getvalue() == "key [redacted] and more\n"
+
+
+def test_the_rest_of_a_line_is_written_by_a_flush_where_a_person_reads_along():
+    below = Terminal()
+    stream = RedactedStream(below, REDACTOR.text)
     stream.write(f"password? {SECRET}")
     stream.flush()
     assert below.getvalue() == "password? [redacted]"
+    print(" thanks", file=stream)
+    assert below.getvalue() == "password? [redacted] thanks\n"
+
+
+def test_of_a_secret_whose_first_half_a_person_has_seen_no_more_is_written():
+    below = Terminal()
+    stream = RedactedStream(below, REDACTOR.text)
+    print("key", SECRET[:16], end="", flush=True, file=stream)
+    print(SECRET[16:], "and more", file=stream)
+    assert below.getvalue() == f"key {SECRET[:16]}[redacted] and more\n"
+    print("next", file=stream)
+    assert below.getvalue().endswith("more\nnext\n")
+
+
+def test_a_line_without_an_end_is_written_when_it_is_long_and_at_the_end(below, capsys):
+    stream = RedactedStream(below, REDACTOR.text)
+    stream.write("x" * 70_000 + SECRET[:9])
+    assert below.getvalue() == "x" * 70_000 + SECRET[:9]
+    stream.write(SECRET[9:] + "\n")
+    assert SECRET not in below.getvalue()
+    with redacted_streams(REDACTOR.text):
+        sys.stdout.write("no end")
+        sys.stdout.flush()
+        assert capsys.readouterr().out == ""
+    assert capsys.readouterr().out == "no end"
 
 
 def test_bytes_are_redacted_as_text(stream, below, monkeypatch):

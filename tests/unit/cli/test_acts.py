@@ -30,13 +30,14 @@ ACTS = {
     "key create", "key edit", "key set", "key rotate", "key revoke", "url rotate", "url revoke", "secret set",
     "secret remove", "secret rollback", "secret rotate-keys", "secret import", "secret export", "secret restore",
     "server rename", "store accept-older", "log export", "limits reset", "serve", "reload", "call",
-    "backup", "approve tools",
+    "backup", "approve call", "approve deny", "approve tools",
 }  # fmt: skip
 #: The data that it puts back count from ``store accept-older`` on, which is on record.
 LATER = {"restore"}
 READS = {
     "key list", "key show", "url show", "secret list", "secret check", "log", "log verify", "limits", "connect",
     "config check", "config show", "config explain", "config schema", "init", "tools", "access",
+    "approve list", "approve show", "policy list", "policy test",
 }  # fmt: skip
 
 

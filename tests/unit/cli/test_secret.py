@@ -53,3 +53,41 @@ def test_bytes_that_are_no_text_are_refused_and_not_quoted(cli, site, monkeypatc
 def test_a_file_of_windows_gives_the_same_secret(monkeypatch, given):
     monkeypatch.setattr("sys.stdin", io.StringIO(given))
     assert read_secret("").reveal() == VALUE
+
+
+@pytest.mark.parametrize(
+    "words,found",
+    [
+        ("mcpward secret rollback ", {"DATABASE_URL", "STRIPE_KEY", "STRIPE_HOOK"}),
+        ("mcpward secret remove STRIPE", {"STRIPE_KEY", "STRIPE_HOOK"}),
+        ("mcpward secret set --server orders STRIPE", {"STRIPE_KEY"}),
+        ("mcpward secret set --server nobody ", set()),
+    ],
+)
+def test_names_of_secrets_are_completed_and_no_value_is(cli, site, monkeypatch, capsys, words, found):
+    from mcpward.cli.main import app
+
+    with (site / "mcpward.toml").open("a") as file:
+        file.write('[servers.shop]\nsource = "tools.py"\n')
+    for server, name in (("orders", "DATABASE_URL"), ("orders", "STRIPE_KEY"), ("shop", "STRIPE_HOOK")):
+        assert cli("secret", "set", name, "--server", server, stdin=VALUE).code == 0
+    monkeypatch.setenv("_MCPWARD_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split(" ")) - 1))
+    with pytest.raises(SystemExit):
+        app(prog_name="mcpward")
+    said = capsys.readouterr()
+    assert (set(said.out.split()), said.err) == (found, "")
+
+
+def test_a_site_without_data_completes_no_secret_and_makes_none(cli, site, monkeypatch, capsys):
+    from mcpward.cli.main import app
+
+    monkeypatch.setenv("_MCPWARD_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "mcpward secret remove ")
+    monkeypatch.setenv("COMP_CWORD", "3")
+    with pytest.raises(SystemExit):
+        app(prog_name="mcpward")
+    said = capsys.readouterr()
+    assert (said.out.strip(), said.err) == ("", "")
+    assert not (site / ".mcpward").exists()

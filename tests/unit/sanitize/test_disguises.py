@@ -28,6 +28,21 @@ def test_a_secret_is_masked_in_its_place_whatever_its_disguise(name):
     assert re.fullmatch(r"see .{0,60}\[redacted\].{0,60} end", redactor.text(f"see {DISGUISES[name]} end"), re.DOTALL)
 
 
+@pytest.mark.parametrize("name", [name for name in DISGUISES if name.startswith(("xxd", "hexdump", "od"))])
+def test_nothing_of_a_dump_that_holds_a_secret_is_left_beside_its_octets(name):
+    shown = Redactor([Secret(SECRET, "NAME")]).text(f"before{DISGUISES[name]}after")
+    assert (shown[:7], shown[-6:]) == ("before\n", "\nafter")
+    assert not [at for at in range(len(SECRET) - 3) if SECRET[at : at + 4] in shown]
+    assert not re.search(r"[0-9a-f]{2} ?[0-9a-f]{2} ?[0-9a-f]{2}", shown)
+
+
+def test_a_dump_without_a_secret_and_a_list_of_addresses_stay():
+    redactor = Redactor([Secret(SECRET, "NAME")])
+    other = Canary("OTHER", "another-text-altogether-0815", ("another",))
+    for text in (*dict(other.disguises()).values(), ", ".join(f"0x{number * 7919:040x}" for number in range(200))):
+        assert redactor.text(text) is text
+
+
 def test_no_disguise_of_any_canary_leaves_a_trace():
     redactor = Redactor(Secret(canary.value, canary.name) for canary in PLANTED)
     assert redactor.weak == ()

@@ -1,4 +1,4 @@
-"""Row security: who calls, told to PostgreSQL for one transaction, so that its policies filter the rows.
+"""Row security: the caller, set in PostgreSQL for one transaction, so that its policies filter the rows.
 
 ``set_config(name, value, true)`` is ``SET LOCAL``: it ends with the transaction, and the next caller's statement on the
 same connection starts without it. There is no statement without a value: without a caller nothing is sent.
@@ -11,20 +11,19 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mcpward.core.values import AuthMethod, Principal
+from mcpward.core.caller_path import CallerPath, read_caller_path
 from mcpward.core.work import current
 from mcpward.sdk.errors import DatabaseFailed, DatabaseMisuse, StatementRefused
 
 _NAME: Final = re.compile(r"[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*", re.ASCII)
 _ROLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}", re.ASCII)
-_PLAIN: Final = ("subject", "issuer", "name", "client", "key_id", "server")
-_MAPPINGS: Final = ("claims", "tags")
+_OWNER: Final = "caller."
 _KNOWN: Final = "caller.subject, caller.issuer, caller.claims.NAME or caller.tags.NAME"
 _PASSES: Final = text("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user")
 
 
 class CallerSettings:
-    """What a transaction is told first: settings from the caller, and the role that it runs as.
+    """The first statement of a transaction: settings from the caller, and the role that it runs as.
 
     Raises:
         DatabaseMisuse: another database than PostgreSQL, or a name, a source or a role that means nothing.
@@ -32,9 +31,9 @@ class CallerSettings:
 
     def __init__(self, session: Any, role: Any, dialect: str) -> None:
         if session is None and role is None:
-            self._sources: dict[str, str] = {}
+            self._sources: dict[str, CallerPath] = {}
             self._role = None
-            self._told = None
+            self._statement = None
             return
         option = "session" if session is not None else "role"
         if dialect != "postgresql":
@@ -46,16 +45,11 @@ class CallerSettings:
         self._role = role
         names = [*([("role", "role")] if role else []), *((name, f"v{n}") for n, name in enumerate(self._sources))]
         calls = ", ".join(f"set_config('{name}', CAST(:{bound} AS text), true)" for name, bound in names)
-        self._told = text(f"SELECT {calls}")  # names that matched above
-
-    @property
-    def is_needed(self) -> bool:
-        """Whether anything is told at all."""
-        return self._told is not None
+        self._statement = text(f"SELECT {calls}")  # names that matched above
 
     @property
     def is_row_security(self) -> bool:
-        """Whether policies depend on what is told, so that the role must not pass them."""
+        """Whether policies depend on the settings, so that the role must not pass them."""
         return bool(self._sources)
 
     def values(self) -> dict[str, str]:
@@ -69,19 +63,19 @@ class CallerSettings:
             return given
         work = current.get(None)
         principal = work.principal if work is not None else None
-        if principal is None or principal.way is AuthMethod.ANONYMOUS:
-            raise StatementRefused("rows of this Database belong to callers, and there is none who is known")
+        if principal is None:
+            raise StatementRefused("rows of this Database belong to callers, and no call runs here")
         for number, source in enumerate(self._sources.values()):
-            value = _value(principal, source)
-            if not value:
+            value = source.find(principal)
+            if isinstance(value, bool) or not isinstance(value, str | int):  # None, and what is no single value
                 raise StatementRefused(f"rows of this Database belong to callers, and this one has no {source}")
-            given[f"v{number}"] = value
+            given[f"v{number}"] = str(value)
         return given
 
-    async def tell(self, connection: AsyncConnection, values: Mapping[str, str]) -> None:
-        """Tell the transaction, which begins with this if it has not begun."""
-        if self._told is not None:
-            await connection.execute(self._told, dict(values))
+    async def send(self, connection: AsyncConnection, values: Mapping[str, str]) -> None:
+        """Send the values to the transaction; it begins with them if it has not begun."""
+        if self._statement is not None:
+            await connection.execute(self._statement, dict(values))
 
     async def require_bound(self, connection: AsyncConnection) -> None:
         """Raise :class:`DatabaseFailed` if the connection's role passes every policy: rows of all would be read."""
@@ -92,32 +86,17 @@ class CallerSettings:
             )
 
 
-def _read(session: Any) -> dict[str, str]:
+def _read(session: Any) -> dict[str, CallerPath]:
+    hint = 'write session={"app.user_id": "caller.subject"}'
     if not isinstance(session, Mapping):
-        raise DatabaseMisuse("Database: session is a dict", hint='write session={"app.user_id": "caller.subject"}')
+        raise DatabaseMisuse("Database: session is a dict", hint=hint)
+    read = {}
     for name, source in session.items():
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            hint = 'write session={"app.user_id": "caller.subject"}'
             raise DatabaseMisuse("Database: a setting of session has a name with a dot, in small letters", hint=hint)
-        owner, _, rest = str(source).partition(".")
-        first, _, inner = rest.partition(".")
-        is_known = owner == "caller" and ((first in _PLAIN and not inner) or (first in _MAPPINGS and bool(inner)))
-        if not isinstance(source, str) or not is_known:
-            raise DatabaseMisuse(f"Database: the source of {name} is nothing of a caller", hint=f"write {_KNOWN}")
-    return dict(session)
-
-
-def _value(principal: Principal, source: str) -> str:
-    """Return what the caller has there, as a text; "" for nothing, and for what is no single value."""
-    _, first, *inner = source.split(".", 2)
-    if first == "name":
-        is_token = principal.way is AuthMethod.OAUTH
-        return principal.subject if is_token else principal.client
-    if first == "client" and principal.way is not AuthMethod.OAUTH:
-        return ""  # the name of a key, which is caller.name
-    found: Any = getattr(principal, first, None)
-    if inner:
-        found = found.get(inner[0]) if isinstance(found, Mapping) else None
-    if isinstance(found, bool) or not isinstance(found, str | int):
-        return ""
-    return str(found)
+        try:
+            read[name] = read_caller_path(str(source).removeprefix(_OWNER) if str(source).startswith(_OWNER) else "")
+        except ValueError:
+            problem = f"Database: the source of {name} is nothing of a caller"
+            raise DatabaseMisuse(problem, hint=f"write {_KNOWN}") from None
+    return read

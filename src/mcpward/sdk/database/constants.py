@@ -9,7 +9,7 @@ import sys
 import sysconfig
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any, Final
@@ -50,7 +50,7 @@ class Constants:
             return None
         found = self._texts.get(text)
         if found is None:
-            self.collect()
+            self._collect(until=text)
             found = self._texts.get(text)
         return found
 
@@ -67,22 +67,33 @@ class Constants:
         """Add the text of a file of the author's."""
         self._texts.setdefault(text, text)
 
-    def collect(self) -> None:
-        """Read the modules that are new or changed since."""
+    def collect(self, folders: Iterable[Path]) -> None:
+        """Read the modules that lie in these folders or below: once they are loaded, and before the first call."""
+        self._collect(within=tuple(folder.resolve() for folder in folders))
+
+    def _collect(self, until: str | None = None, within: tuple[Path, ...] = ()) -> None:
+        """Read the modules that are new or changed since, the latest first, and no more than it needs.
+
+        In a process of tests an author's modules are those of all tests.
+        """
         with self._lock:
-            for name, module in list(sys.modules.items()):
-                if self._libraries.get(name, self) is not getattr(module, "__spec__", None):
-                    self._look_at(name, module)
             if current.get(None) is None:  # no call runs, so nothing of a caller's can be in it
                 self._take_interactive()
+            for name, module in reversed(list(sys.modules.items())):
+                if until is not None and until in self._texts:
+                    return
+                if self._libraries.get(name, self) is not getattr(module, "__spec__", None):
+                    self._look_at(name, module, within)
 
-    def _look_at(self, name: str, module: ModuleType) -> None:
+    def _look_at(self, name: str, module: ModuleType, within: tuple[Path, ...]) -> None:
         spec = getattr(module, "__spec__", None)
         file = getattr(module, "__file__", None)
         is_known = name in self._read and self._read[name][0] is spec
         if not isinstance(file, str) or not (is_known or self._is_authors(name, file)):
             if name != "__main__":
                 self._libraries[name] = spec
+            return
+        if within and not any(map(Path(file).resolve().is_relative_to, within)):
             return
         state = (spec, _state_of(file))
         if self._read.get(name) == state:

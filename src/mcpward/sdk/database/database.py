@@ -30,6 +30,7 @@ from mcpward.sdk.database.statement_timeout import StatementTimeout, within
 from mcpward.sdk.database.transaction import Transaction, within_transaction
 from mcpward.sdk.errors import DatabaseFailed, DatabaseMisuse, StatementRefused
 from mcpward.sdk.options import options
+from mcpward.sdk.place import place_of
 
 T = TypeVar("T")
 _MASKED: Final = str(Secret(""))
@@ -81,7 +82,9 @@ class Database:
         self._url = _read(url)
         self._dialect = read_url(self._url).get_backend_name()
         self._settings = CallerSettings(session, role, self._dialect)
-        self._folder = author_place().folder
+        place = author_place()
+        self._folder = place.folder
+        self._where = place_of(str(place.file or ""), place.line)
         self._max_concurrency = max_concurrency
         self._read_only = read_only
         self._timeout_s = timeout_s
@@ -107,6 +110,11 @@ class Database:
     def read_only(self) -> bool:
         """Whether it takes no :meth:`execute`."""
         return self._read_only
+
+    @property
+    def where(self) -> str:
+        """``file:line`` where it is made, "" if that is not known."""
+        return self._where
 
     @property
     def missing(self) -> str:
@@ -275,7 +283,7 @@ class Database:
     async def _tell(self, connection: AsyncConnection, told: Mapping[str, str]) -> None:
         if not told:
             return
-        await self._settings.tell(connection, told)
+        await self._settings.send(connection, told)
         if self._settings.is_row_security and not self._is_bound:
             await self._settings.require_bound(connection)
             self._is_bound = True

@@ -6,7 +6,7 @@ from typing import Any, Final
 from mcpward.core import rfc3339
 
 _MIDNIGHT: Final = time()
-_DAYS: Final = ("date", "date-time")
+_LONGEST: Final = 80
 
 
 def moment(value: Any) -> date:
@@ -17,10 +17,14 @@ def moment(value: Any) -> date:
     """
     if isinstance(value, date):
         return value
-    if not isinstance(value, str):
-        raise ValueError("no date")  # noqa: TRY004  as a text that is none
-    text = rfc3339.settled(value, _DAYS)
-    return date.fromisoformat(text) if len(text) == len("2026-03-01") else datetime.fromisoformat(text)
+    if not isinstance(value, str) or len(value) > _LONGEST:
+        raise ValueError("no date")
+    if len(value) == len("2026-03-01") and value[4] == "-" == value[7]:
+        return date.fromisoformat(value)
+    text = rfc3339.date_time(value)  # Python itself reads far more: weeks, and days without hyphens
+    if text is None:
+        raise ValueError("no date")
+    return datetime.fromisoformat(text)
 
 
 def pair(start: date, end: date) -> tuple[date, date]:

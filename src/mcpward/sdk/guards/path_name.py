@@ -14,6 +14,12 @@ _DEVICE: Final = re.compile(
     r"(?:con|prn|aux|nul|com[0-9\u00b9\u00b2\u00b3]|lpt[0-9\u00b9\u00b2\u00b3]|conin\$|conout\$|clock\$)(?:\..*)?",
     re.IGNORECASE | re.ASCII,
 )
+#: Whatever is looked at part by part; in a short ASCII path without it there is nothing to refuse.
+_ODD: Final = re.compile(
+    r"[\x00-\x1f\x7f\\:]|[. /](?:/|$)|^/|(?:^|/)(?:con|prn|aux|nul|com[0-9]|lpt[0-9]|conin|conout|clock)[.$/]"
+    r"|(?:^|/)(?:con|prn|aux|nul|com[0-9]|lpt[0-9])$",
+    re.IGNORECASE | re.ASCII,
+)
 _RELATIVE: Final = "a path below the folder, without .. and not beginning with /"
 _PORTABLE: Final = "a path that means the same on every system: / between folders, no drive, stream or device"
 
@@ -30,6 +36,8 @@ def parts_of(text: object) -> tuple[str, ...]:
     """
     if not isinstance(text, str) or not 0 < len(text) <= LONGEST:
         raise Unnamed(f"a path of 1 to {LONGEST} characters")
+    if len(text) <= _LONGEST_PART and text.isascii() and _ODD.search(text) is None:  # most paths
+        return tuple(text.split("/"))
     if _UNSEEN.search(text):
         raise Unnamed("a path without NUL and control characters")
     if "\\" in text or _DRIVE.match(text):

@@ -3,12 +3,15 @@
 import inspect
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any
+from types import NoneType
+from typing import Any, Final
 from uuid import UUID
 
 from mcpward.core.facts import Problem
 from mcpward.sdk.guards.opened import SafeOpening
 from mcpward.sdk.guards.parameter_guard import ParameterGuard
+
+_JSON: Final = frozenset({str, int, float, bool, list, dict, NoneType})
 
 
 class Placed:
@@ -51,6 +54,8 @@ class Placed:
 
 def plain(value: Any) -> Any:
     """Return a bound value as JSON has it, where the type behind an annotation is another."""
+    if type(value) in _JSON:
+        return value
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, UUID):

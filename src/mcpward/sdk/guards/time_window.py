@@ -70,8 +70,10 @@ class TimeWindow(ParameterGuard):
         return f"TimeWindow({self._rule()})"
 
     def _of_now(self, at: date) -> str | None:
-        now = datetime.fromtimestamp(self._clock.now(), UTC)
-        ahead = in_utc(at) - now if isinstance(at, datetime) else at - now.astimezone(self.zone).date()
+        if isinstance(at, datetime):
+            ahead = timedelta(seconds=in_utc(at).timestamp() - self._clock.now())
+        else:
+            ahead = at - datetime.fromtimestamp(self._clock.now(), self.zone).date()
         if self.next_days is not None and ahead > self.next_days:
             return f"{self._rule()}; you asked for {ceil(ahead / _DAY)} days ahead"
         if self.last_days is not None and -ahead > self.last_days:

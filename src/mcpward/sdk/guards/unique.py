@@ -29,6 +29,8 @@ class Unique(ParameterGuard):
 
     def check(self, value: Any) -> str | None:
         """Refuse repetitions, and say where the first one stands."""
+        if not self.by and _is_plainly_unique(value):
+            return None
         seen: set[Any] = set()
         for at, item in enumerate(value):
             member = self._member(item) if self.by else item
@@ -53,6 +55,14 @@ class Unique(ParameterGuard):
 
     def _member(self, item: Any) -> Any:
         return item.get(self.by, _ABSENT) if isinstance(item, dict) else getattr(item, self.by, _ABSENT)
+
+
+def _is_plainly_unique(value: Any) -> bool:
+    """Python takes more for equal than JSON does, and never less; what it cannot compare is looked at one by one."""
+    try:
+        return len(set(value)) == len(value)
+    except TypeError:
+        return False
 
 
 def _key(value: Any) -> Any:

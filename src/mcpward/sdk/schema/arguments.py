@@ -125,6 +125,10 @@ class Arguments:
         aliases = {self._renamed.get(name, name): field.validation_alias or name for name, field in fields}
         return {name: alias if isinstance(alias, str) else name for name, alias in aliases.items()}
 
+    def parameter_of(self) -> dict[str, str]:
+        """Return the parameters that callers write by another name, by that name."""
+        return {alias: name for name, alias in self.written().items() if alias != name}
+
     def description(self, name: str) -> str | None:
         """Return the description that an author attached to a parameter with ``Field``."""
         given = {self._renamed.get(field, field): info.description for field, info in self._model.model_fields.items()}
