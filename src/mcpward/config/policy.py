@@ -150,8 +150,8 @@ class PolicyRule(Section):
     )
     callers: CallerWords = key(
         (),
-        "callers, one of which must fit: key:ID, subject:NAME, client:ID, scope:NAME, tag:NAME=VALUE, mode:NAME; all if "
-        "empty",
+        "callers, one of which must fit: key:ID, subject:NAME, client:ID, scope:NAME, tag:NAME=VALUE, mode:NAME; all "
+        "if empty",
         '["key:4f9QkZp2LmXa", "scope:orders:write"]',
     )
     not_callers: CallerWords = key((), "callers to whom it does not apply", '["subject:alice@example.com"]')
