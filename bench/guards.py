@@ -34,8 +34,9 @@ from mcpward import (
 from mcpward.config.limits import ToolSettings
 from mcpward.tools.registry import Defaults, Registry
 
-CALLS = 20_000
-TURNS = 7
+#: Many short turns: some of them have the processor to themselves.
+CALLS = 1_000
+TURNS = 150
 MOST_US = 3.0
 
 
@@ -63,7 +64,7 @@ def measure(console: Console) -> None:
 
 def costs() -> dict[str, float]:
     """Return the µs of each guard: the least of several turns, as ``timeit`` has it."""
-    return {name: _least(guarded) - _least(plain) for name, (guarded, plain) in _cases().items()}
+    return {name: _difference(guarded, plain) for name, (guarded, plain) in _cases().items()}
 
 
 def opened_us() -> float:
@@ -80,7 +81,7 @@ def opened_us() -> float:
             os.fstat(file.fd)
             file.close()
 
-        return _least(once, CALLS // 10) - _least(lambda: bind(raw), CALLS // 10)
+        return _difference(once, lambda: bind(raw))
 
 
 def _cases() -> dict[str, tuple[Callable[[], Any], Callable[[], Any]]]:
@@ -145,16 +146,19 @@ def _bind(
     return Registry("bench", server, Defaults(tools={"take": settings})).tools[0].bind
 
 
-def _least(once: Callable[[], Any], calls: int = CALLS) -> float:
-    found = []
-    for _ in range(TURNS):
-        gc.collect()
-        gc.disable()
-        try:
-            started = time.process_time()
-            for _ in range(calls):
-                once()
-            found.append((time.process_time() - started) / calls * 1e6)
-        finally:
-            gc.enable()
-    return min(found)
+def _difference(guarded: Callable[[], Any], plain: Callable[[], Any]) -> float:
+    """Return what the one costs more than the other, in turns that alternate."""
+    turns = [(_turn(guarded), _turn(plain)) for _ in range(TURNS)]
+    return min(first for first, _ in turns) - min(second for _, second in turns)
+
+
+def _turn(once: Callable[[], Any]) -> float:
+    gc.collect(0)
+    gc.disable()
+    try:
+        started = time.process_time()
+        for _ in range(CALLS):
+            once()
+        return (time.process_time() - started) / CALLS * 1e6
+    finally:
+        gc.enable()

@@ -27,7 +27,7 @@ from mcpward.config.load import load
 from mcpward.operations.site import Site, open_site
 from mcpward.storage import migrations
 from mcpward.traffic.record import Result
-from mcpward.traffic.row import COLUMNS, Rows
+from mcpward.traffic.row import COLUMNS, RowMaker
 from support import tampering
 from support.records import a_record
 from support.tampering import DATA, EARLIER, TAMPERS
@@ -40,7 +40,7 @@ RECORDS = 60
 
 
 def rows(luck: random.Random, count: int, at: float = NOW) -> list[Any]:
-    made = Rows(bytes)
+    made = RowMaker(bytes)
     return [
         made.of(
             a_record(

@@ -1,4 +1,4 @@
-"""``mcpward approve``: a person's yes to a call whose client cannot ask, from any terminal beside the running site."""
+"""``mcpward approve``: a person's yes to calls whose client cannot ask, and to tools that changed."""
 
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 app = typer.Typer(
-    help="What waits for a person's yes: list, show, call, deny; tools of pinned servers.",
+    help="What waits for a person's yes: calls (list, show, call, deny), and changed tools (tools).",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -38,12 +38,11 @@ def waiting_ids(ctx: typer.Context, incomplete: str) -> list[str]:
     return completed(ctx, incomplete, known)
 
 
+app.command("tools")(approve_tools)
+
 IdArgument = Annotated[
     str, typer.Argument(metavar="ID", help="The id that the refused call named.", autocompletion=waiting_ids)
 ]
-
-
-app.command("tools")(approve_tools)
 
 
 @app.command("list")

@@ -10,8 +10,7 @@ from mcpward.core.spelling import nearest
 from mcpward.core.subschema import Place, Subschemas
 from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.options import options
-from mcpward.sdk.schema.returns import Returns, read_returns
-from mcpward.sdk.schema.written_returns import read_written_returns
+from mcpward.sdk.schema.returns import Returns
 
 _FOREIGN: Final = ("refuse", "drop")
 
@@ -20,30 +19,15 @@ class ForeignRows(Exception):
     """A result holds what is not the caller's. The text has numbers and names of members, and no value."""
 
 
-def read_owned(
-    annotation: Any,
-    written: Mapping[str, Any] | None,
-    structured: bool | None,
-    guards: Iterable[object],
-    what: str,
-    where: str,
-) -> Returns:
-    """Read a return annotation, or the schema ``written`` in its place.
-
-    Its ``Owned`` guards must be able to check the results.
+def require_owned(guards: Iterable[object], returns: Returns, what: str, where: str) -> None:
+    """Require that a tool's ``Owned`` guards can check its results.
 
     Raises:
-        AuthoringError: as :func:`~mcpward.sdk.schema.returns.read_returns`; or there are no rows, or none with that
-            member.
+        AuthoringError: there are no rows, or none with that member.
     """
-    if written is None:
-        returns = read_returns(annotation, structured, what, where)
-    else:
-        returns = read_written_returns(written, structured, what, where)
     for guard in guards:
         if isinstance(guard, Owned):
             guard.require_rows(returns, what, where)
-    return returns
 
 
 @dataclass(frozen=True, init=False)

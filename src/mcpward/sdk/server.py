@@ -21,12 +21,14 @@ from mcpward.sdk.icon import Icon
 from mcpward.sdk.labels import read_annotations, read_extensions, read_icons, read_meta, read_website
 from mcpward.sdk.lifespan import Hook, Make, read_hook, read_lifespan
 from mcpward.sdk.options import options
-from mcpward.sdk.owned import read_owned
+from mcpward.sdk.owned import require_owned
 from mcpward.sdk.pools import Pooled, read_concurrency, read_pools
 from mcpward.sdk.schema.arguments import Arguments
 from mcpward.sdk.schema.author_schema import Written
 from mcpward.sdk.schema.caller_value import read_bound
+from mcpward.sdk.schema.returns import Returns, read_returns
 from mcpward.sdk.schema.strings import require_strings
+from mcpward.sdk.schema.written_returns import read_written_returns
 from mcpward.sdk.signature import Signature, read_signature, where
 from mcpward.sdk.switches import Listener, Switches, Turned
 from mcpward.sdk.template import Template, is_template, read_template, read_uri
@@ -183,11 +185,10 @@ class Server:
         of the site that a call draws on, ``{"stripe": 2, "openai": "max_tokens"}``: what it costs is a number, an int
         argument, or a function of the arguments. A call holds a slot in each of ``pools`` (a ``Database``, or a name),
         and ``concurrency`` calls of this tool run at once. ``scopes`` are those a caller must have; ``confirm`` asks a
-        person first, in the given words (``"Cancel order {order_id}?"``), in those that a function of the arguments
-        returns, or in mcpward's; ``structured=False`` publishes no output schema; ``task`` lets
-        the call run as a task, or demands it; ``ask_first`` has its questions answered before the task begins.
-        ``input_schema`` is published instead of the annotations; the function then takes ``arguments: dict[str, Any]``.
-        ``output_schema`` is published instead of the return annotation, and each result is checked against it.
+        person first, in the given words (``"Cancel order {order_id}?"``), in those of a function, or in mcpward's.
+        ``structured=False`` publishes no output schema. ``task`` lets the call run as a task, or demands it;
+        ``ask_first`` has its questions answered before. ``input_schema`` is published instead of the annotations; the
+        function then takes ``arguments: dict[str, Any]``. ``output_schema`` replaces the return annotation.
         ``unknown_arguments`` says whether undeclared arguments are refused or dropped. ``untrusted`` marks its results
         as data from strangers, or from ``"mail"``. ``enabled=False`` keeps the tool off until :meth:`enable`.
 
@@ -213,6 +214,8 @@ class Server:
             arguments = _arguments(signature, input_schema, guards, what, place)
             checks.require_sound_run(deadline_s, task, ask_first, what, place)
             asked = read_confirm(confirm, arguments.names, self._value, what, place)
+            returns = _returns(signature, output_schema, structured, what, place)
+            require_owned(guards_read, returns, what, place)
             self._tools[own_name] = ToolDefinition(
                 name=own_name,
                 title=title,
@@ -221,7 +224,7 @@ class Server:
                 where=place,
                 signature=signature,
                 arguments=arguments,
-                returns=read_owned(signature.returns, output_schema, structured, guards_read, what, place),
+                returns=returns,
                 access=checks.access_of(read_only, destructive, what, place),
                 annotations=checks.hints_of(title, read_only, destructive, idempotent, open_world),
                 scopes=checks.read_scopes(scopes, what, place),
@@ -523,6 +526,14 @@ def _arguments(
         problem = f"{what}: guards and input_schema exclude each other"
         raise AuthoringError(problem, place, "check inside the function, and raise ToolError")
     return Written(input_schema, signature.parameters, what, place)
+
+
+def _returns(
+    signature: Signature, output_schema: Mapping[str, Any] | None, structured: bool | None, what: str, place: str
+) -> Returns:
+    if output_schema is None:
+        return read_returns(signature.returns, structured, what, place)
+    return read_written_returns(output_schema, structured, what, place)
 
 
 def _require_variables(signature: Signature, template: Template | None, what: str, place: str) -> None:

@@ -53,6 +53,22 @@ class Connections:
             yield connection
 
     @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncConnection]:
+        """Open a connection that only reads, and whose statements all see one state: that of the first of them."""
+        if self.dialect != "sqlite":
+            async with _connected(self._durable.execution_options(isolation_level="REPEATABLE READ")) as connection:
+                yield connection
+            return
+        async with self.read() as connection:
+            begun = asyncio.ensure_future(connection.exec_driver_sql("BEGIN"))
+            try:
+                await shielded(begun)
+                yield connection
+            finally:  # the pool ends no transaction that it did not begin
+                if begun.exception() is None:
+                    await shielded(asyncio.ensure_future(connection.exec_driver_sql("ROLLBACK")))
+
+    @asynccontextmanager
     async def durable(self) -> AsyncIterator[AsyncConnection]:
         """Open a transaction that is on the disk when the block has been left without an exception."""
         async with self._write(self._durable) as connection:

@@ -76,9 +76,9 @@ class Store:
         self.spent = UsedStateTable(spent)
         self.served = ServedTable(connections)
         self.renamed = RenamedTable(renames)
+        self.approvals = ApprovalTable(connections, approvals)
         self.pins = PinTable(connections, pins)
         self.taints = TaintTable(connections)
-        self.approvals = ApprovalTable(connections, approvals)
 
     def reader(self) -> "StoreReader":
         """Return a reader with connections of its own, for the event loop that it is used in and that closes it."""

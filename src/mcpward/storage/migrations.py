@@ -193,7 +193,6 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         "CREATE INDEX approvals_expires_at ON approvals (expires_at)",
         "INSERT INTO revisions (name, value) VALUES ('approvals', 0)",
     ),
-    (),  # a step of another change
     (
         """
         CREATE TABLE pins (

@@ -25,8 +25,8 @@ from mcpward.storage.tables import SITE
 _SITE_ID: Final = 16
 RENAMES: Final = "renames"
 VAULTED: Final = "vault"
-PINNED: Final = "pins"
 WAITING: Final = "approvals"
+PINNED: Final = "pins"
 #: Counters that came after the first release with codes: a mark of before does not know them.
 _LATER: Final = frozenset({RENAMES, VAULTED, WAITING, PINNED})
 Guarded = Register | Journal

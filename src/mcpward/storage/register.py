@@ -7,12 +7,11 @@ legitimises a forgery. That costs a look at the codes of all rows: some millisec
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Row, Table, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mcpward.core.errors import Unreachable
 from mcpward.core.operator import Operator
 from mcpward.storage.acts import Acts, RowChange
 from mcpward.storage.connections import Connections
@@ -21,8 +20,6 @@ from mcpward.storage.mark import Standing
 from mcpward.storage.tables import REVISIONS
 
 R = TypeVar("R")
-#: Each takes milliseconds: under a storm of changes one of them is between two of these.
-_TRIES: Final = 20
 _Row = dict[str, Any]
 
 
@@ -163,35 +160,33 @@ class Followed:
 
         Raises:
             Untrusted: the rows are not those that a holder of the master key left, or older than those known.
-            Unreachable: others write so often that no whole picture can be had.
         """
-        for _ in range(_TRIES):
-            seen = await self._look(whole=whole)
-            if seen is not None:
-                return seen
-        raise Unreachable(f"{self._register.table.name} change faster than they can be read")
+        if not whole and self._counter is not None:
+            async with self._connections.read() as connection:
+                if await read_counter(connection, self._register.name) == self._counter:
+                    return False, []
+        async with self._connections.snapshot() as connection:  # whatever others write meanwhile
+            seen = await self._look(connection, whole=whole)
+        return self._took(*seen)
 
-    async def _look(self, *, whole: bool) -> tuple[bool, list[_Row]] | None:
+    async def _look(
+        self, connection: AsyncConnection, *, whole: bool
+    ) -> tuple[Counter, dict[str, bytes], list[_Row], bool]:
+        """Return the counter, the codes of all rows, the new rows or all, and whether they are all."""
         register, known = self._register, self._counter
-        async with self._connections.read() as connection:
-            counter = await read_counter(connection, register.name)
-            if known is not None and counter.revision < known.revision:
-                raise register.integrity.older(register.name, counter.revision, known.revision)
-            if counter == known and not whole:
-                return False, []
-            whole = whole or known is None
-            if known is not None and not whole:
-                rows = await self._read(connection, known.revision)
-                codes = self._codes | {row["id"]: bytes(row["mac"] or b"") for row in rows}
-                if register.integrity.is_counter(counter, digest_of(codes.values())):
-                    return self._took(counter, codes, rows, is_whole=False)
-            rows = await self._read(connection, None)
-            if await read_counter(connection, register.name) != counter:
-                return None
+        counter = await read_counter(connection, register.name)
+        if known is not None and counter.revision < known.revision:
+            raise register.integrity.older(register.name, counter.revision, known.revision)
+        if known is not None and not whole:
+            rows = await self._read(connection, known.revision)
+            codes = self._codes | {row["id"]: bytes(row["mac"] or b"") for row in rows}
+            if register.integrity.is_counter(counter, digest_of(codes.values())):
+                return counter, codes, rows, False
+        rows = await self._read(connection, None)
         codes = {row["id"]: bytes(row["mac"] or b"") for row in rows}
         if not register.integrity.is_counter(counter, digest_of(codes.values())):
             raise register.integrity.forged(register.table.name)
-        return self._took(counter, codes, rows, is_whole=True)
+        return counter, codes, rows, True
 
     async def _read(self, connection: AsyncConnection, since: int | None) -> list[_Row]:
         table = self._register.table
@@ -200,7 +195,7 @@ class Followed:
         return [dict(row._mapping) for row in found]  # noqa: SLF001 - the documented way to a row's names
 
     def _took(
-        self, counter: Counter, codes: dict[str, bytes], rows: list[_Row], *, is_whole: bool
+        self, counter: Counter, codes: dict[str, bytes], rows: list[_Row], is_whole: bool
     ) -> tuple[bool, list[_Row]]:
         register = self._register
         for row in rows:

@@ -41,7 +41,7 @@ _arguments_of: Final = attrgetter("arguments")
 _TRACE: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
-class Rows:
+class RowMaker:
     """Makes rows. Without ``redact`` no arguments are kept: unredacted ones never are.
 
     ``redact_json`` is for arguments that are whole: it reads the text as JSON does, however the caller escaped it. If

@@ -22,7 +22,7 @@ from mcpward.core.scope import Access
 from mcpward.core.values import AcceptedCall, Arrival, AuthMethod, Call, Principal, Reply, Tool
 from mcpward.traffic.credentials import RefusedCredentials
 from mcpward.traffic.record import CALLS, MAX_DETAIL, MAX_RAW_ARGUMENTS, REFUSALS, Limits, Record, Result, name, trace
-from mcpward.traffic.row import Redact, Rows, text
+from mcpward.traffic.row import Redact, RowMaker, text
 from mcpward.traffic.subject import Subject
 from mcpward.traffic.writer import Writer
 
@@ -59,7 +59,7 @@ class Traffic:
         self.refused_credentials = RefusedCredentials(clock)
         self.in_flight = 0
         self.subjects: dict[tuple[Principal | None, Tool | None, str], Subject] = {}
-        writer.rows = Rows(redact, redact_json)
+        writer.rows = RowMaker(redact, redact_json)
         writer.metrics.gauges["mcpward_calls_in_flight"] = lambda: self.in_flight
 
     @property

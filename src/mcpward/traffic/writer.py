@@ -23,7 +23,7 @@ from mcpward.core.values import AuthMethod
 from mcpward.traffic.aggregation import Aggregation
 from mcpward.traffic.metrics import Metrics
 from mcpward.traffic.record import MAX_RAW_ARGUMENTS, REFUSALS, Record
-from mcpward.traffic.row import COLUMNS, Row, Rows
+from mcpward.traffic.row import COLUMNS, Row, RowMaker
 from mcpward.traffic.share import share
 from mcpward.traffic.sink import RecordSink
 from mcpward.traffic.upkeep import Upkeep
@@ -63,7 +63,7 @@ class Writer:
         metrics: Metrics | None = None,
     ) -> None:
         self.metrics = metrics or Metrics()
-        self.rows = Rows()
+        self.rows = RowMaker()
         self.continues = when_full == "continue"
         self.upkeep = Upkeep(sink, clock, self.metrics, retention_days=retention_days, max_size=max_size)
         self._sink = sink

@@ -141,7 +141,7 @@ async def test_more_than_the_caps_is_refused_or_truncated_and_says_so(place):
     cut = await db.query("SELECT name FROM products WHERE id IN :ids", ids=[4, 5], on_cap="truncate")
     assert (len(cut), cut.truncated) == (2, False)
     with pytest.raises(StatementRefused, match="on_cap"):
-        await db.query("SELECT 1 AS one", on_cap="cut")  # type: ignore[call-overload]
+        await db.query("SELECT 1 AS one", on_cap="cut")  # type: ignore[call-overload]  # the mistake that is looked for
     await db.close()
 
 

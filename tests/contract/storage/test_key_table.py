@@ -14,6 +14,8 @@ from mcpward.identity.keys.follower import Follower, StoreCaches
 from mcpward.identity.keys.key_cache import KeyCache
 from mcpward.identity.keys.records import KeyRecord
 from mcpward.identity.keys.url_cache import UrlCache
+from mcpward.storage import register
+from mcpward.storage.integrity import read_counter
 from support.clock import ManualClock
 
 PEPPER = Pepper(b"p" * 32)
@@ -196,3 +198,29 @@ async def test_workers_that_write_at_once_lose_nothing_and_skip_no_number(opener
     await watcher
     assert sorted(seen.values()) == list(range(1, 61))
     assert set(seen) == {record.id for record in records}
+
+
+async def test_a_reader_has_one_whole_picture_however_often_others_write(opener, monkeypatch) -> None:
+    """Between any two of its statements another worker changes the rows."""
+    store, other = await opener(), await opener()
+    await store.keys.add(make("first"))
+    changes = itertools.count()
+    in_time = read_counter
+
+    async def changed_after(connection, name, **options):
+        found = await in_time(connection, name, **options)
+        if not options and name == "keys" and next(changes) < 40:
+            monkeypatch.setattr(register, "read_counter", in_time)
+            await other.keys.add(make("another"))
+            monkeypatch.setattr(register, "read_counter", changed_after)
+        return found
+
+    followed = store.keys.follow()
+    monkeypatch.setattr(register, "read_counter", changed_after)
+    for whole in (False, False, True):
+        _, rows = await followed.news(whole=whole)
+        assert rows
+    monkeypatch.setattr(register, "read_counter", in_time)
+    known = {row.id for row in (await followed.news(whole=True))[1]}
+    assert known == {one.id for one in await store.keys.list()}
+    assert next(changes) >= 3

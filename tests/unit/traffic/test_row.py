@@ -10,7 +10,7 @@ from mcpward.core.secret import Secret
 from mcpward.sanitize.redact import Redactor
 from mcpward.traffic.line import line, visible
 from mcpward.traffic.record import MAX_RAW_ARGUMENTS
-from mcpward.traffic.row import MAX_ARGUMENTS, Rows, cut, text, unescaped
+from mcpward.traffic.row import MAX_ARGUMENTS, RowMaker, cut, text, unescaped
 from support.records import a_record, named
 
 SECRET = b"hunter2-correct-horse"
@@ -37,7 +37,7 @@ def test_110_a_row_is_one_printable_line_and_reads_back_as_it_was(given_text):
 
 
 def test_110_escape_sequences_and_breaks_neither_act_nor_split():
-    row = named(Rows(bytes).of(record(tool=NASTY, is_listed=False)))
+    row = named(RowMaker(bytes).of(record(tool=NASTY, is_listed=False)))
     written = line(row)
     assert written.isascii()
     assert written.isprintable()
@@ -73,7 +73,7 @@ def test_a_cut_of_any_bytes_is_a_text(given_bytes, size):
 
 @pytest.mark.parametrize("edge", [MAX_ARGUMENTS, MAX_RAW_ARGUMENTS])
 def test_85_a_secret_across_an_edge_is_not_kept_in_part(edge):
-    rows = Rows(redact)
+    rows = RowMaker(redact)
     for start in range(edge - len(SECRET), edge + 1):
         whole = b"x" * start + SECRET + b"x" * 20_000
         kept = named(rows.of(record(whole[:MAX_RAW_ARGUMENTS])))["arguments"]
@@ -85,7 +85,7 @@ def test_85_a_secret_across_the_edge_is_not_kept_in_part_when_redaction_makes_th
     whole = SECRET * 2_000
     for shift in range(len(SECRET)):
         raw = (b"x" * shift + whole)[:MAX_RAW_ARGUMENTS]
-        kept = named(Rows(redact).of(record(raw)))["arguments"]
+        kept = named(RowMaker(redact).of(record(raw)))["arguments"]
         assert "hunt" not in kept
 
 
@@ -93,21 +93,21 @@ def test_arguments_that_cannot_be_redacted_are_not_kept(caplog):
     def broken(raw):
         raise ValueError(raw)
 
-    row = named(Rows(broken).of(record(SECRET, tool="made up", is_listed=False)))
+    row = named(RowMaker(broken).of(record(SECRET, tool="made up", is_listed=False)))
     assert (row["arguments"], row["tool"]) == (None, "?")
     assert "hunter2" not in caplog.text
     assert "redaction failed" in caplog.text
 
 
 def test_without_a_redactor_no_arguments_are_kept():
-    row = named(Rows().of(record(b"{}", tool="made up", is_listed=False)))
+    row = named(RowMaker().of(record(b"{}", tool="made up", is_listed=False)))
     assert (row["arguments"], row["tool"]) == (None, "?")
 
 
 def test_a_trace_that_is_none_is_not_kept():
     made_up = record()
     made_up.trace = "00-zz"
-    assert named(Rows().of(made_up))["trace"] is None
+    assert named(RowMaker().of(made_up))["trace"] is None
 
 
 SPELLED = [
@@ -120,7 +120,7 @@ SPELLED = [
 
 def kept_of(raw):
     redactor = Redactor([Secret(SECRET.decode(), "PASSWORD")])
-    return named(Rows(redactor.bytes, redactor.json).of(record(raw)))["arguments"]
+    return named(RowMaker(redactor.bytes, redactor.json).of(record(raw)))["arguments"]
 
 
 @pytest.mark.parametrize("spelled", SPELLED)
@@ -134,7 +134,7 @@ def test_85_a_secret_is_not_kept_however_its_letters_are_escaped(spelled, rest):
 def test_85_nor_is_one_with_an_escaped_slash(rest):
     redactor = Redactor([Secret("one/two/three", "PATH")])
     raw = (b'{"key":"one\\/two/three","rest":"' + b"x" * rest + b'"}')[:MAX_RAW_ARGUMENTS]
-    kept = named(Rows(redactor.bytes, redactor.json).of(record(raw)))["arguments"]
+    kept = named(RowMaker(redactor.bytes, redactor.json).of(record(raw)))["arguments"]
     assert kept.startswith('{"key":"[redacted]"')
 
 
@@ -160,7 +160,7 @@ def test_a_batch_is_kept_as_its_records_alone_whatever_is_among_them(secret):
     raws = [b'{"a":1}', None, b'{"c":"\xc3\xbc"}', b"", b'"%b"' % (b"x" * MAX_ARGUMENTS), b'"\xff"', b"{}"]
     if secret is not None:
         raws[secret] = b'{"a":"%b"}' % SECRET
-    rows = Rows(redactor.bytes, redactor.json)
+    rows = RowMaker(redactor.bytes, redactor.json)
     for batch in ([record(raw) for raw in raws], [record(raw) for raw in raws if raw]):
         kept = [named(row)["arguments"] for row in rows.all(batch)]
         assert kept == [named(rows.of(each))["arguments"] for each in batch]
@@ -171,15 +171,15 @@ def test_a_secret_in_one_record_of_a_batch_is_redacted_however_it_is_escaped():
     redactor = Redactor([Secret("correct-horse-battery", "A")])
     spelled = "".join(f"\\u{ord(letter):04x}" for letter in "correct-horse-battery").encode()
     batch = [record(b'{"a":1}'), record(b'{"b":"%b"}' % spelled), record(b'{"c":"plain"}')]
-    kept = [named(row)["arguments"] for row in Rows(redactor.bytes, redactor.json).all(batch)]
+    kept = [named(row)["arguments"] for row in RowMaker(redactor.bytes, redactor.json).all(batch)]
     assert kept == ['{"a":1}', '{"b":"[redacted]"}', '{"c":"plain"}']
 
 
 def test_why_a_result_was_withheld_is_redacted_and_cut():
     redactor = Redactor([Secret(SECRET.decode(), "PASSWORD")])
     given = a_record(detail=f"{SECRET.decode()}.rate: not a finite number {'x' * 1000}")
-    for row in (Rows(redactor.bytes).of(given), *Rows(redactor.bytes).all([given])):
+    for row in (RowMaker(redactor.bytes).of(given), *RowMaker(redactor.bytes).all([given])):
         assert named(row)["detail"].startswith("[redacted].rate: not a finite number xx")
         assert len(named(row)["detail"]) == 1024
-    assert named(Rows().of(given))["detail"] is None  # what cannot be redacted is not kept
-    assert named(Rows(redactor.bytes).of(a_record()))["detail"] is None
+    assert named(RowMaker().of(given))["detail"] is None  # what cannot be redacted is not kept
+    assert named(RowMaker(redactor.bytes).of(a_record()))["detail"] is None

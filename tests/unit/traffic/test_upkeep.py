@@ -4,7 +4,7 @@ import pytest
 
 from mcpward.traffic.metrics import Metrics
 from mcpward.traffic.record import CALLS, REFUSALS, Result
-from mcpward.traffic.row import COLUMNS, Rows
+from mcpward.traffic.row import COLUMNS, RowMaker
 from mcpward.traffic.upkeep import Upkeep
 from support.clock import ManualClock
 from support.records import a_record
@@ -27,7 +27,7 @@ def upkeep(sink, max_size=4 * MIB):
 
 async def fill(sink, chain, rows):
     outcome = Result.REFUSED if chain == REFUSALS else Result.OK
-    await sink.append(COLUMNS, Rows().all([a_record(outcome, chain=chain, id=f"{chain}{n}") for n in range(rows)]))
+    await sink.append(COLUMNS, RowMaker().all([a_record(outcome, chain=chain, id=f"{chain}{n}") for n in range(rows)]))
 
 
 async def test_within_its_size_nothing_goes(sink):

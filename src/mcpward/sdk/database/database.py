@@ -22,9 +22,9 @@ from mcpward.sdk.database.caller_settings import CallerSettings
 from mcpward.sdk.database.connection import missing_file, open_engine, read_url, reading, require_driver, retire
 from mcpward.sdk.database.constants import CONSTANTS
 from mcpward.sdk.database.database_failure import failure_of, noted
-from mcpward.sdk.database.fetching import Caps, Changed, Rows, batches
+from mcpward.sdk.database.fetching import Changed, ResultCap, Rows, batches
 from mcpward.sdk.database.lease import Leases
-from mcpward.sdk.database.prepared import Statements
+from mcpward.sdk.database.prepared import PreparedStatements
 from mcpward.sdk.database.results import Results, typed
 from mcpward.sdk.database.statement_timeout import StatementTimeout, within
 from mcpward.sdk.database.transaction import Transaction, within_transaction
@@ -93,8 +93,8 @@ class Database:
         self._opened_with = self._url
         self._retiring: set[asyncio.Task[None]] = set()
         self._leases = Leases(max_concurrency)
-        self._statements = Statements(self._dialect, is_read_only=read_only)
-        self._results = Results(Caps(row_cap, byte_cap))
+        self._statements = PreparedStatements(self._dialect, is_read_only=read_only)
+        self._results = Results(ResultCap(row_cap, byte_cap))
         for package in (author_module(), *packages):
             CONSTANTS.include(package)
 
@@ -123,7 +123,7 @@ class Database:
 
     @property
     def max_concurrency(self) -> int:
-        """Statements that run at once."""
+        """PreparedStatements that run at once."""
         return self._max_concurrency
 
     @overload

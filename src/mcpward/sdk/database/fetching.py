@@ -9,7 +9,7 @@ from sqlalchemy import Connection, CursorResult
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mcpward.sdk.database.binding import Bound
+from mcpward.sdk.database.bound_statement import BoundStatement
 from mcpward.sdk.database.database_failure import failure_of
 from mcpward.sdk.database.drivers import MYSQL
 from mcpward.sdk.errors import ToolError
@@ -47,7 +47,7 @@ class Changed(int, Generic[T]):
         return made
 
 
-class Caps(Struct, frozen=True):
+class ResultCap(Struct, frozen=True):
     """The bounds of a result: rows, and bytes of the texts and binary values in them."""
 
     rows: int
@@ -69,7 +69,7 @@ class Caps(Struct, frozen=True):
         return found[:kept]
 
 
-async def fetched(connection: AsyncConnection, bound: Bound, caps: Caps) -> tuple[list[Row], bool]:
+async def fetched(connection: AsyncConnection, bound: BoundStatement, caps: ResultCap) -> tuple[list[Row], bool]:
     """Return the rows, and whether they are more than the caps: then one row, or a batch, more than fits."""
     found: list[Row] = []
     left = caps.bytes
@@ -83,7 +83,7 @@ async def fetched(connection: AsyncConnection, bound: Bound, caps: Caps) -> tupl
 
 
 async def batches(
-    connection: AsyncConnection, bound: Bound, most: int | None = None
+    connection: AsyncConnection, bound: BoundStatement, most: int | None = None
 ) -> AsyncGenerator[list[Row], None]:
     """Yield the rows in batches, ``most`` of them. A plain execute would hold the whole result in memory."""
     try:
@@ -106,7 +106,9 @@ async def batches(
         raise failure_of(error, bound.statement.text) from None
 
 
-def changed(bound: Bound, most: int, read: Callable[[list[Row]], list[Any]], connection: Connection) -> Changed[Any]:
+def changed(
+    bound: BoundStatement, most: int, read: Callable[[list[Row]], list[Any]], connection: Connection
+) -> Changed[Any]:
     """Run a change. Streamed if there may be rows, as in :func:`batches`; only so is the count of others known."""
     try:
         streams = {"stream_results": bound.statement.returns}
@@ -128,7 +130,7 @@ def _size(row: Row) -> int:
     return sum(len(value) for value in row.values() if type(value) in _SIZED)
 
 
-def _inserted_id(bound: Bound, result: CursorResult[Any], dialect: str) -> int | None:
+def _inserted_id(bound: BoundStatement, result: CursorResult[Any], dialect: str) -> int | None:
     """Return the database's number of the one new row. SQLite's would be another row's after a conflict."""
     is_one = bound.statement.verb == "INSERT" and result.rowcount == 1 and dialect in MYSQL
     return (result.lastrowid or None) if is_one else None

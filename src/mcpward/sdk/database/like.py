@@ -12,23 +12,23 @@ _SPECIAL: Final = re.compile(r"[!%_]")
 _CLAUSE: Final = re.compile(r"ESCAPE\s+'!'", re.IGNORECASE)
 
 
-class Pattern(str):
+class LikePattern(str):
     """A pattern for ``LIKE :name ESCAPE '!'``."""
 
     __slots__ = ()
 
 
-def like(text: str, at: Literal["anywhere", "start", "end"] = "anywhere") -> Pattern:
+def like(text: str, at: Literal["anywhere", "start", "end"] = "anywhere") -> LikePattern:
     """Return the pattern that finds ``text`` in a column: ``name LIKE :pattern ESCAPE '!'``, alike on every database.
 
     ``at`` is where the text must stand. A statement without ``ESCAPE '!'`` is refused.
     """
     escaped = _SPECIAL.sub(lambda found: _ESCAPE + found[0], text)
     before, after = "" if at == "start" else "%", "" if at == "end" else "%"
-    return Pattern(f"{before}{escaped}{after}")
+    return LikePattern(f"{before}{escaped}{after}")
 
 
 def require_escape(name: str, value: Any, statement: Statement) -> None:
     """Raise :class:`StatementRefused` if a pattern goes into a statement that would read its escapes as letters."""
-    if isinstance(value, Pattern) and not _CLAUSE.search(statement.text):
+    if isinstance(value, LikePattern) and not _CLAUSE.search(statement.text):
         raise StatementRefused(f"the parameter :{name} is a pattern of like(): write LIKE :{name} ESCAPE '!'")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from mcpward.sdk.database.binding import Bound, bind
+from mcpward.sdk.database.bound_statement import BoundStatement, bind
 from mcpward.sdk.database.composed import not_constant, render
 from mcpward.sdk.database.constants import CONSTANTS
 from mcpward.sdk.database.statement import Statement, read_statement, require_read, require_write
@@ -12,7 +12,7 @@ from mcpward.sdk.errors import StatementRefused
 _MOST: Final = 1000
 
 
-class Statements:
+class PreparedStatements:
     """The statements of one database, each read once. A known constant costs one look-up."""
 
     def __init__(self, dialect: str, *, is_read_only: bool) -> None:
@@ -21,13 +21,13 @@ class Statements:
         self._constant: dict[str, Statement] = {}
         self._composed: dict[str, Statement] = {}
 
-    def reading(self, sql: Any, params: Mapping[str, Any]) -> Bound:
+    def reading(self, sql: Any, params: Mapping[str, Any]) -> BoundStatement:
         """Return a query, bound. Raises :class:`StatementRefused`."""
         statement, is_composed = self.read(sql)
         require_read(statement)
         return bind(statement, params, self._dialect, leaves_out=is_composed)
 
-    def changing(self, sql: Any, params: Mapping[str, Any]) -> Bound:
+    def changing(self, sql: Any, params: Mapping[str, Any]) -> BoundStatement:
         """Return a change, bound. Raises :class:`StatementRefused`."""
         if self._is_read_only:
             raise StatementRefused("this Database is read-only; set read_only=False to change data")

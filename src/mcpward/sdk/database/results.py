@@ -6,8 +6,8 @@ from typing import Any
 import pydantic
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mcpward.sdk.database.binding import Bound
-from mcpward.sdk.database.fetching import Caps, Changed, Row, Rows, changed, fetched
+from mcpward.sdk.database.bound_statement import BoundStatement
+from mcpward.sdk.database.fetching import Changed, ResultCap, Row, Rows, changed, fetched
 from mcpward.sdk.database.rows import reader_of
 from mcpward.sdk.errors import DatabaseFailed, StatementRefused
 
@@ -17,10 +17,10 @@ _ON_CAP = ("refuse", "truncate")
 class Results:
     """Reads the results of one database, within its ``caps``."""
 
-    def __init__(self, caps: Caps) -> None:
+    def __init__(self, caps: ResultCap) -> None:
         self._caps = caps
 
-    async def fetch(self, connection: AsyncConnection, bound: Bound, into: Any, on_cap: str) -> list[Any]:
+    async def fetch(self, connection: AsyncConnection, bound: BoundStatement, into: Any, on_cap: str) -> list[Any]:
         """Return the rows of a query, as ``into``.
 
         Raises:
@@ -36,7 +36,7 @@ class Results:
             raise self._caps.refusal(rows)
         return typed(rows, into)
 
-    async def change(self, connection: AsyncConnection, bound: Bound, into: Any) -> Changed[Any]:
+    async def change(self, connection: AsyncConnection, bound: BoundStatement, into: Any) -> Changed[Any]:
         """Run a change within a transaction; what it raises must end that."""
         return await connection.run_sync(partial(changed, bound, self._caps.rows, partial(typed, into=into)))
 

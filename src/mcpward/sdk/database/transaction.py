@@ -8,10 +8,10 @@ from typing import Any, Final, Literal, LiteralString, Protocol, TypeVar, overlo
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mcpward.sdk.database import composed
-from mcpward.sdk.database.binding import Bound
+from mcpward.sdk.database.bound_statement import BoundStatement
 from mcpward.sdk.database.connection import reading
 from mcpward.sdk.database.fetching import Changed, Rows
-from mcpward.sdk.database.prepared import Statements
+from mcpward.sdk.database.prepared import PreparedStatements
 from mcpward.sdk.database.results import Results
 from mcpward.sdk.errors import StatementRefused
 
@@ -21,7 +21,7 @@ within_transaction: Final[ContextVar[tuple[object, ...]]] = ContextVar("mcpward_
 """The databases whose transactions are open around the code that runs."""
 
 
-class Timed(Protocol):
+class TimedWork(Protocol):
     """Runs work on a connection, in the database's time, and translates its errors."""
 
     def __call__(
@@ -41,9 +41,9 @@ class Transaction:
     def __init__(
         self,
         connection: AsyncConnection,
-        statements: Statements,
+        statements: PreparedStatements,
         results: Results,
-        timed: Timed,
+        timed: TimedWork,
         *,
         is_read_only: bool,
     ) -> None:
@@ -113,7 +113,7 @@ class Transaction:
             raise StatementRefused("this transaction has ended: use tx within its async with block")
         return self._connection
 
-    async def _run(self, work: Callable[[AsyncConnection], Awaitable[T]], bound: Bound) -> T:
+    async def _run(self, work: Callable[[AsyncConnection], Awaitable[T]], bound: BoundStatement) -> T:
         """One statement at a time: a connection has no place for two."""
         async with self._turn:
             return await self._timed(self._held(), work, bound.statement.text)

@@ -16,7 +16,7 @@ from mcpward.sdk.options import options
 _DAY: Final = timedelta(days=1)
 
 
-@dataclass(frozen=True, init=False)
+@dataclass(frozen=True, init=False, repr=False)
 class DateRange:
     """``start`` is not after ``end``, and no more than ``max_days`` days lie between them.
 
@@ -41,6 +41,10 @@ class DateRange:
         if type(max_days) not in {int, float} or not 0 <= max_days <= timedelta.max.days:
             raise AuthoringError("DateRange: max_days is a number of days", hint="write max_days=90")
         vars(self).update(start=start, end=end, max_days=max_days, both=both, longest=timedelta(days=max_days))
+
+    def __repr__(self) -> str:
+        both = ", both=True" if self.both else ""
+        return f"DateRange(start={self.start!r}, end={self.end!r}, max_days={self.max_days:g}{both})"
 
     @property
     def parameters(self) -> tuple[str, ...]:

@@ -55,7 +55,7 @@ class TimeWindow(ParameterGuard):
             return "a date or time such as 2026-03-01T00:00:00Z"
         try:
             broken = self._of_now(at)
-            if broken is None and isinstance(at, datetime):
+            if broken is None and self.between is not None and isinstance(at, datetime):
                 broken = self._of_day(in_utc(at).astimezone(self.zone).time())
         except OverflowError:
             return self._rule()

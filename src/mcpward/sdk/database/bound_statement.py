@@ -18,7 +18,7 @@ _LISTS: Final = (list, tuple, set, frozenset)
 _POSTGRESQL: Final = "postgresql"
 
 
-class Bound(Struct, frozen=True):
+class BoundStatement(Struct, frozen=True):
     """A statement that is ready to be sent."""
 
     statement: Statement
@@ -26,7 +26,7 @@ class Bound(Struct, frozen=True):
     values: dict[str, Any]
 
 
-def bind(statement: Statement, params: Mapping[str, Any], dialect: str, *, leaves_out: bool = False) -> Bound:
+def bind(statement: Statement, params: Mapping[str, Any], dialect: str, *, leaves_out: bool = False) -> BoundStatement:
     """Return a statement with its values. ``leaves_out``: parameters that it does not have are no mistake.
 
     Raises:
@@ -46,7 +46,7 @@ def bind(statement: Statement, params: Mapping[str, Any], dialect: str, *, leave
     values = {name: bindable(name, value, dialect) for name, value in params.items()}
     for name, asked in nulls:
         values[name] = values[asked] is None
-    return Bound(statement, clause, values)
+    return BoundStatement(statement, clause, values)
 
 
 _NO_NAMES: Final[frozenset[str]] = frozenset()
