@@ -87,6 +87,7 @@ async def test_records_are_found_by_the_present_name_as_long_as_the_server_had_t
 #: The step of ``migrations`` that gave renames their codes; the one after it made the vault.
 CODES_OF_RENAMES = 13
 BEFORE_THE_VAULT = """
+    DROP TABLE approvals;
     DROP TABLE pins;
     DROP TABLE taints;
     DROP TABLE vault;
@@ -94,7 +95,7 @@ BEFORE_THE_VAULT = """
         server TEXT NOT NULL, name TEXT NOT NULL, blob BLOB NOT NULL, set_at DOUBLE PRECISION NOT NULL, mac BLOB,
         PRIMARY KEY (server, name)
     );
-    DELETE FROM revisions WHERE name IN ('vault', 'pins');
+    DELETE FROM revisions WHERE name IN ('vault', 'approvals', 'pins');
     INSERT INTO revisions (name, value) VALUES ('secrets', 0);
 """
 
@@ -113,7 +114,9 @@ async def before_codes(path: Path, mark: Mark) -> None:
         database.commit()
     marked = mark.read()
     assert marked is not None
-    earlier = {name: one for name, one in marked.standings.items() if name not in {"renames", "vault", "pins"}}
+    earlier = {
+        name: one for name, one in marked.standings.items() if name not in {"renames", "vault", "approvals", "pins"}
+    }
     mark.write(replace(marked, standings=earlier))
 
 
