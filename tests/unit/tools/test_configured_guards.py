@@ -1,14 +1,15 @@
 """Guards of the site's file, on tools whose source is not ours to edit: with annotations, with aliases, and without."""
 
 from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
 from jsonschema_rs import Draft202012Validator
-from pydantic import Field
+from pydantic import AnyHttpUrl, Field, SecretStr
 
-from mcpward import Server
+from mcpward import HttpUrl, SafeUrl, Server
 from mcpward.config.limits import ToolSettings
 from mcpward.core.errors import Misconfigured, Refusal
 from mcpward.core.values import Tool
@@ -66,6 +67,46 @@ def refused(tool: Tool, raw: bytes) -> list[dict[str, str]]:
         tool.bind(raw)
     problems: list[dict[str, str]] = facts_of(no.value)["problems"]
     return problems
+
+
+def typed(annotation: Any, guard: dict[str, Any]) -> Tool:
+    server = Server("typed")
+
+    @server.tool(read_only=True)
+    async def echo(value: annotation) -> str:
+        """Echo."""
+        return "echo"
+
+    additions = {"echo": ToolSettings.model_validate({"guards": [{"parameter": "value", **guard}]})}
+    found = Registry("typed", server, Defaults(tools=additions)).find("echo")
+    assert found is not None
+    return found
+
+
+LENGTH = {"guard": "length", "max": 2}
+URLS = {"guard": "http-url", "hosts": ["a.example"]}
+CODES = {"guard": "one-of", "values": ["a", 1]}
+
+
+@pytest.mark.parametrize(
+    "annotation,guard,good,bad",
+    [
+        (set[str], LENGTH, b'["a"]', b'["a", "b", "c"]'),
+        (tuple[str, ...], LENGTH, b'["a"]', b'["a", "b", "c"]'),
+        (SecretStr, LENGTH, b'"ab"', b'"abc"'),
+        (AnyHttpUrl, URLS, b'"https://a.example/x"', b'"https://b.example/x"'),
+        (Annotated[SafeUrl, HttpUrl(["*"])], URLS, b'"https://a.example/x"', b'"https://b.example/x"'),
+        (Decimal, {"guard": "limit", "max": 5}, b"3", b"6"),
+        (Path, {"guard": "argv"}, b'"a"', b'"-a"'),
+        (Path, {"guard": "safe-path", "root": str(Path(__file__).parent)}, b'"a"', b'"../a"'),
+        (str | list[str], CODES, b'"a"', b'["a"]'),
+        (int | list[int], {"guard": "unique"}, b"[1, 2]", b"1"),
+    ],
+)
+def test_a_guard_reads_what_the_call_sent_whatever_its_annotation_makes_of_it(annotation, guard, good, bad):
+    tool = typed(annotation, guard)
+    tool.bind(b'{"value": %b}' % good)
+    assert refused(tool, b'{"value": %b}' % bad)[0]["path"] == "value"
 
 
 @pytest.mark.parametrize("tool", ["typed", "texts", "written"])

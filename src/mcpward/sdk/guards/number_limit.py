@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 
 import annotated_types
@@ -39,7 +40,7 @@ class Limit(ParameterGuard):
 
     def check(self, value: Any) -> str | None:
         """Refuse a number out of bounds, where no type does."""
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
         return None if is_number and self.min <= value <= self.max else f"a number of {self.min} to {self.max}"
 
     def keywords(self) -> dict[str, Any]:

@@ -2,16 +2,22 @@
 
 import inspect
 from collections.abc import Mapping
-from enum import Enum
+from datetime import date, time
+from decimal import Decimal
 from types import NoneType
 from typing import Any, Final
-from uuid import UUID
+
+from pydantic import SecretStr
+from pydantic_core import to_jsonable_python
 
 from mcpward.core.facts import Problem
 from mcpward.sdk.guards.opened import SafeOpening
 from mcpward.sdk.guards.parameter_guard import ParameterGuard
+from mcpward.sdk.http.safe_url import SafeUrl, text_of
 
 _JSON: Final = frozenset({str, int, float, bool, list, dict, NoneType})
+#: Guards compare dates and numbers as they are.
+_AS_THEY_ARE: Final = (date, time, Decimal)
 
 
 class Placed:
@@ -56,8 +62,16 @@ def plain(value: Any) -> Any:
     """Return a bound value as JSON has it, where the type behind an annotation is another."""
     if type(value) in _JSON:
         return value
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, UUID):
-        return str(value)
-    return value.name if isinstance(value, SafeOpening) else value
+    if isinstance(value, _AS_THEY_ARE):
+        return value
+    if isinstance(value, SafeOpening):
+        return value.name
+    if isinstance(value, SafeUrl):
+        return text_of(value)
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return to_jsonable_python(value, fallback=_same)
+
+
+def _same(value: Any) -> Any:
+    return value

@@ -1,5 +1,6 @@
 """``Unique``: a list without repetitions."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -29,6 +30,8 @@ class Unique(ParameterGuard):
 
     def check(self, value: Any) -> str | None:
         """Refuse repetitions, and say where the first one stands."""
+        if isinstance(value, str | Mapping) or not isinstance(value, Iterable):
+            return "a list"
         if not self.by and _is_plainly_unique(value):
             return None
         seen: set[Any] = set()
