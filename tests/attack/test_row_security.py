@@ -15,7 +15,9 @@ from support.postgres import PostgresServer
 from support.ward import LAVISH, Ward, serving, text_of
 
 TOOLS = '''
-from mcpward import Database, Server
+from typing import Annotated
+
+from mcpward import Database, OneOf, Server
 
 server = Server("notes")
 db = Database("URL", read_only=False, max_concurrency=2, session={"app.owner": "caller.tags.owner"}, role="notes_user")
@@ -26,6 +28,28 @@ async def notes(like: str = "") -> list[str]:
     """My notes."""
     rows = await db.query("SELECT body FROM notes WHERE body LIKE '%' || :like || '%' OR TRUE ORDER BY id", like=like)
     return [row["body"] for row in rows]
+
+
+async def is_mine(note: int) -> str | None:
+    """The note is the caller's."""
+    return None if await db.query("SELECT 1 FROM notes WHERE id = :note", note=note) else "the id of a note of yours"
+
+
+@server.tool(read_only=True, guards=[is_mine])
+async def shown(note: int) -> str:
+    """One note."""
+    return "shown"
+
+
+async def ids() -> list[int]:
+    """A list that is kept for all callers."""
+    return [row["id"] for row in await db.query("SELECT id FROM notes")]
+
+
+@server.tool(read_only=True)
+async def chosen(note: Annotated[int, OneOf(ids)]) -> str:
+    """One of the notes."""
+    return "chosen"
 
 
 @server.tool()
@@ -92,3 +116,14 @@ def test_a_caller_without_an_identity_is_refused_and_reads_nothing(site: Ward) -
     assert answer.json()["result"]["isError"]
     assert "alice" not in json.dumps(answer.json())
     assert "this one has no tags.owner" in site.log()
+
+
+def test_a_rule_that_waits_sees_the_rows_of_its_caller_and_a_list_for_all_callers_sees_none(site: Ward) -> None:
+    alice, bob = site.credentials["alice"], site.credentials["bob"]
+    assert text_of(site.call("write", {"body": "alice's"}, key=alice, path="/demo/mcp")) == "1"
+    assert text_of(site.call("shown", {"note": 1}, key=alice, path="/demo/mcp")) == "shown"
+    assert "the id of a note of yours" in text_of(site.call("shown", {"note": 1}, key=bob, path="/demo/mcp"))
+    for key in (alice, bob):
+        answer = site.call("chosen", {"note": 1}, key=key, path="/demo/mcp").json()["result"]
+        assert answer["isError"]
+        assert "values that exist" not in json.dumps(answer)

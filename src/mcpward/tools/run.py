@@ -134,7 +134,7 @@ class Runner:
         """
         tool = accepted.tool
         assert tool.inquire is not None  # else there is nothing to ask
-        work = Work(tool.server, accepted.call.principal.key, channel)
+        work = Work(tool.server, accepted.call.principal.key, channel, accepted.call.principal)
         before = _current.set(work)
         deadline = self._watch.start(tool.deadline_s)
         try:

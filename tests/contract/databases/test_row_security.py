@@ -135,6 +135,17 @@ async def test_a_role_that_passes_every_policy_is_refused(url):
             await bodies(db)
 
 
+async def test_the_owner_of_a_table_whose_policies_it_passes_is_refused(url, postgres_server):
+    name = url.rpartition("/")[2]
+    postgres_server.sql("ALTER TABLE notes OWNER TO notes_reader", name)
+    async with opened(url) as db:
+        with called_by("a"), pytest.raises(DatabaseFailed, match="ALTER TABLE notes FORCE ROW LEVEL SECURITY"):
+            await bodies(db)
+        postgres_server.sql("ALTER TABLE notes FORCE ROW LEVEL SECURITY", name)
+        with called_by("a"):
+            assert await bodies(db) == ["note of a"]
+
+
 async def test_a_role_alone_bounds_what_statements_may_do(url, postgres_server):
     postgres_server.sql("CREATE TABLE secrets (a INT)", url.rpartition("/")[2])
     async with opened(url, session=None) as db:

@@ -20,6 +20,11 @@ _ROLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}", re.ASCII)
 _OWNER: Final = "caller."
 _KNOWN: Final = "caller.subject, caller.issuer, caller.claims.NAME or caller.tags.NAME"
 _PASSES: Final = text("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user")
+#: As PostgreSQL decides it: members of the owner pass too.
+_OWNS: Final = text(
+    "SELECT oid::regclass::text FROM pg_class WHERE relrowsecurity AND NOT relforcerowsecurity "
+    "AND pg_has_role(current_user, relowner, 'USAGE') ORDER BY 1 LIMIT 1"
+)
 
 
 class CallerSettings:
@@ -78,11 +83,17 @@ class CallerSettings:
             await connection.execute(self._statement, dict(values))
 
     async def require_bound(self, connection: AsyncConnection) -> None:
-        """Raise :class:`DatabaseFailed` if the connection's role passes every policy: rows of all would be read."""
+        """Raise :class:`DatabaseFailed` if the connection's role passes policies: rows of all would be read."""
         if (await connection.execute(_PASSES)).scalar_one_or_none() is not False:
             raise DatabaseFailed(
                 "row security does not hold for this role, which is a superuser or has BYPASSRLS: "
                 'connect as another, or write Database(…, role="…")'
+            )
+        owned = (await connection.execute(_OWNS)).scalar_one_or_none()
+        if owned is not None:
+            raise DatabaseFailed(
+                f"row security does not hold for this role, which owns {owned}: "
+                f"run ALTER TABLE {owned} FORCE ROW LEVEL SECURITY, or connect as another role"
             )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from mcpward.core.clock import Clock, SystemClock
+from mcpward.core.work import Work, current
 from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.guards.parameter_guard import ParameterGuard
 from mcpward.sdk.options import options
@@ -57,7 +58,7 @@ class _Listed(ParameterGuard):
 
     def check(self, value: Any) -> str | None:
         """Refuse a value that is not listed."""
-        if (type(value), value) in self._known:
+        if type(value) in _PLAIN and (type(value), value) in self._known:
             return None
         return f"one of {_shown(self.values)}"
 
@@ -131,6 +132,9 @@ class _Fetched(ParameterGuard):
             done.exception()  # whether or not a caller still waits for it
 
     async def _fetched(self) -> None:
+        work = current.get(None)
+        if work is not None:  # the list is kept for all callers, so it is fetched as none of them
+            current.set(Work(work.server, work.caller, None))
         is_async = inspect.iscoroutinefunction(self._fetch)
         found = self._fetch() if is_async else await asyncio.to_thread(self._fetch)
         if inspect.isawaitable(found):
