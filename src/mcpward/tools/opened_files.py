@@ -6,14 +6,17 @@ of a closed descriptor may be another file's by then.
 
 import asyncio
 import functools
+import logging
 from collections.abc import Callable, Iterator
 from threading import Lock
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from mcpward.core.errors import Refusal
 from mcpward.core.facts import Problem, Problems
 from mcpward.core.reasons import Reason
 from mcpward.sdk.guards.opened import SafeOpening, Unopened
+
+_log: Final = logging.getLogger(__name__)
 
 
 def opening(function: Callable[..., Any], names: tuple[str, ...], *, is_async: bool) -> Callable[..., Any]:
@@ -54,18 +57,28 @@ class _Files:
                 problems.append(Problem(path, str(unopened.args[0])))
             with self._lock:
                 if self._is_over:
-                    file.close()
+                    _end(file, is_failed=True)
         if problems:
             raise Refusal(Reason.ARGUMENT_DANGEROUS, "a file was not opened", Problems(tuple(problems)))
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_ended: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_ended: object) -> None:
         with self._lock:
             self._is_over = True
             for _, file in self._files:
-                file.close()
+                _end(file, is_failed=kind is not None)
+
+
+def _end(file: SafeOpening, *, is_failed: bool) -> None:
+    """Close it. What a call created that failed, or that asks the caller first, is in the way of its repetition."""
+    file.close()
+    if is_failed:
+        try:
+            file.discard()
+        except OSError as error:
+            _log.warning("a new file of a call that failed was not removed: %s", error.strerror)
 
 
 def _found(path: str, value: Any) -> Iterator[tuple[str, SafeOpening]]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import pytest
 
-from mcpward import NewFile, SafeFile, SafeFolder, SafePath, Server
+from mcpward import NewFile, SafeFile, SafeFolder, SafePath, Server, ToolError
 from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.guards import beneath
 from mcpward.testing import client
@@ -146,6 +146,42 @@ async def test_a_folder_is_listed_without_links_and_special_files(root: Path):
             assert (await files.call("within", path="deep", name=name)).text.startswith("pass "), name
     async with client(serving(root, max_entries=3)) as files:
         assert (await files.call("listed", path=".")).text == "the folder has more than 3 entries"
+
+
+@pytest.mark.usefixtures("_way")
+async def test_a_call_that_is_refused_or_fails_leaves_no_new_file_in_the_way_of_the_next(root: Path, tmp_path: Path):
+    server = Server("copies")
+    guard = SafePath(root)
+
+    @server.tool()
+    async def copy(new: Annotated[NewFile, guard], old: Annotated[SafeFile, guard]) -> str:
+        """Copy a file."""
+        new.write_bytes(old.read_bytes())
+        if old.name == "null":
+            raise ToolError("not this one")
+        if old.name == "~":
+            (root / new.name).rename(tmp_path / "moved")
+            (root / new.name).write_text("of someone else")
+            raise ToolError("nor this one")
+        return new.name
+
+    @server.tool()
+    def sync(new: Annotated[NewFile, guard]) -> str:
+        """Fail."""
+        raise RuntimeError(new.name)
+
+    before = open_files()
+    async with client(server) as files:
+        assert "old: the name of an existing file" in (await files.call("copy", new="copy", old="missing")).text
+        assert not (root / "copy").exists()
+        assert "not this one" in (await files.call("copy", new="copy", old="null")).text
+        assert not (root / "copy").exists()
+        assert (await files.call("sync", new="deep/copy")).is_error
+        assert not (root / "deep/copy").exists()
+        assert (await files.call("copy", new="copy", old="-rf")).value == "copy"
+        assert "nor this one" in (await files.call("copy", new="swapped", old="~")).text
+    assert (root / "swapped").read_text() == "of someone else"
+    assert open_files() <= before
 
 
 @pytest.mark.usefixtures("_way")

@@ -89,6 +89,9 @@ class SafeOpening:
         if self._file is not None:
             self._file.close()
 
+    def discard(self) -> None:
+        """Remove what opening it has created; called for a call that failed."""
+
     def __enter__(self) -> Self:
         return self
 
@@ -180,6 +183,7 @@ class NewFile(SafeOpening):
     """A file to write, just created, and of this call alone: there was nothing of that name."""
 
     _written = 0
+    _created: tuple[int, int] | None = None
 
     def write_bytes(self, data: bytes) -> None:
         """Append to what was written so far.
@@ -202,6 +206,25 @@ class NewFile(SafeOpening):
     def open_within(self, folder: int) -> None:
         """Create it: O_EXCL takes no name that is there, be it a link that leads nowhere."""
         self._take(open_beneath(folder, self._parts, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE), "wb")
+        self._created = _identity(os.fstat(self.fd))
+
+    def discard(self) -> None:
+        """Remove it, unless the name stands for another file by now."""
+        if self._created is None:
+            return
+        *folders, name = self._parts
+        root = os.open(self._root, _ROOT)
+        try:
+            folder = open_beneath(root, tuple(folders), PATH | os.O_DIRECTORY)
+            try:
+                if _identity(os.stat(name, dir_fd=folder, follow_symlinks=False)) == self._created:
+                    os.unlink(name, dir_fd=folder)
+            finally:
+                os.close(folder)
+        except FileNotFoundError:
+            pass  # moved or removed meanwhile
+        finally:
+            os.close(root)
 
 
 class FolderEntry(Struct, frozen=True):
@@ -272,6 +295,10 @@ class SafeFolder(SafeOpening):
                     yield FolderEntry(entry.name, is_folder=True, size=0)
                 elif entry.is_file(follow_symlinks=False) and entry.name.endswith(self._bounds.suffixes or ""):
                     yield FolderEntry(entry.name, is_folder=False, size=entry.stat(follow_symlinks=False).st_size)
+
+
+def _identity(seen: os.stat_result) -> tuple[int, int]:
+    return seen.st_dev, seen.st_ino
 
 
 def _require_regular(folder: int, parts: tuple[str, ...]) -> None:
