@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
 
 import pytest
 from pydantic import BaseModel
@@ -112,6 +113,52 @@ async def test_null_for_a_date_and_for_a_number(db, given, found):
 async def test_whether_a_parameter_is_null_by_itself(db):
     assert ids(await db.query("SELECT id FROM products WHERE :a IS NULL AND id = 1", a=None)) == [1]
     assert ids(await db.query("SELECT id FROM products WHERE :a IS NULL AND id = 1", a=3)) == []
+
+
+@pytest.mark.parametrize("ids,found", [(None, [1, 2, 3, 4, 5]), ([], []), ([2, 4], [2, 4])])
+async def test_a_list_that_null_leaves_out(db, ids, found):
+    rows = await db.query("SELECT id FROM products WHERE :ids IS NULL OR id IN :ids ORDER BY id", ids=ids)
+    assert [row["id"] for row in rows] == found
+    rows = await db.query("SELECT id FROM products WHERE (:ids IS NULL OR id IN (:ids)) ORDER BY id", ids=ids)
+    assert [row["id"] for row in rows] == found
+    rows = await db.query("SELECT id FROM products WHERE :ids IS NOT NULL AND id IN :ids ORDER BY id", ids=ids)
+    assert [row["id"] for row in rows] == (found if ids is not None else [])
+
+
+class Statements(StrEnum):
+    LAMP = "SELECT id FROM products WHERE name = 'lamp'"
+
+
+async def test_a_statement_may_be_a_member_of_an_enum(db):
+    assert await db.query(Statements.LAMP) == [{"id": 1}]
+
+
+async def test_null_in_place_of_a_list_finds_nothing(db):
+    assert await db.query("SELECT id FROM products WHERE id IN :ids", ids=None) == []
+    assert await db.query("SELECT id FROM products WHERE id NOT IN :ids", ids=None) == []
+
+
+async def test_casts_arrays_and_slices_of_postgresql_are_no_names(place, db):
+    if place.kind != "postgresql":
+        pytest.skip("forms of PostgreSQL")
+    rows = await db.query("SELECT :number::int AS n, :x::text AS t", number=7, x="y")
+    assert rows == [{"n": 7, "t": "y"}]
+    rows = await db.query("SELECT id FROM products WHERE name = ANY(ARRAY[:a, :b]) ORDER BY id", a="lamp", b="table")
+    assert [row["id"] for row in rows] == [1, 3]
+    rows = await db.query("SELECT (ARRAY[1, 2, 3])[1:CAST(:upto AS int)] AS part", upto=2)
+    assert rows == [{"part": [1, 2]}]
+
+
+async def test_the_byte_cap_counts_bytes_and_those_of_arrays(place):
+    db = Database(place.url, byte_cap=1000)
+    try:
+        with pytest.raises(ToolError, match="1000 bytes"):
+            await db.query("SELECT :text AS text", text="\N{GRINNING FACE}" * 300)
+        if place.kind == "postgresql":
+            with pytest.raises(ToolError, match="1000 bytes"):
+                await db.query("SELECT array_agg(repeat(name, 100)) AS names FROM products")
+    finally:
+        await db.close()
 
 
 async def test_null_is_stored_and_found(db):

@@ -151,6 +151,19 @@ async def test_what_goes_past_an_open_transaction_is_refused_at_once(place):
     await db.close()
 
 
+async def test_a_task_that_outlives_the_transaction_it_began_in_runs_statements_of_its_own(db):
+    ended = asyncio.Event()
+
+    async def later() -> int:
+        await ended.wait()
+        return len(await db.query("SELECT 1 AS one"))
+
+    async with db.transaction():
+        task = asyncio.create_task(later())
+    ended.set()
+    assert await task == 1
+
+
 async def test_it_takes_no_statement_after_its_end_and_one_at_a_time_before(db):
     async with db.transaction() as tx:
         assert await asyncio.gather(*(tx.query("SELECT :n + 0 AS n", n=n) for n in range(5)))

@@ -10,11 +10,10 @@ from sqlalchemy import TextClause, bindparam, text
 from mcpward.sdk.database.drivers import MYSQL
 from mcpward.sdk.database.like import require_escape
 from mcpward.sdk.database.parameters import bindable
-from mcpward.sdk.database.rewriting import rewritten
+from mcpward.sdk.database.rewriting import lists_of, rewritten
 from mcpward.sdk.database.statement import Statement, require_mysql, require_parameters
 
 _MOST: Final = 1000
-_LISTS: Final = (list, tuple, set, frozenset)
 _POSTGRESQL: Final = "postgresql"
 
 
@@ -36,16 +35,18 @@ def bind(statement: Statement, params: Mapping[str, Any], dialect: str, *, leave
         params = {name: value for name, value in params.items() if name in statement.names}
     require_parameters(statement, frozenset(params))
     lists, expanding = _NO_NAMES, _NO_NAMES
+    values = {name: bindable(name, value, dialect) for name, value in params.items()}
     for name, value in params.items():
         require_escape(name, value, statement)
-        if isinstance(value, _LISTS):
+        if value is None and name in lists_of(statement.text):
+            values[name] = [None]  # IN of NULL: neither within nor outside, on every database
+        if isinstance(values[name], list):
             lists |= {name}
-            if dialect != _POSTGRESQL or any(isinstance(one, _LISTS) for one in value):
+            if dialect != _POSTGRESQL or any(isinstance(one, list) for one in values[name]):
                 expanding |= {name}
     clause, nulls = _clause(statement.text, dialect, lists - expanding, expanding)
-    values = {name: bindable(name, value, dialect) for name, value in params.items()}
     for name, asked in nulls:
-        values[name] = values[asked] is None
+        values[name] = params[asked] is None
     return BoundStatement(statement, clause, values)
 
 
@@ -58,7 +59,7 @@ def _clause(
 ) -> tuple[TextClause, tuple[tuple[str, str], ...]]:
     if dialect in MYSQL:
         require_mysql(sql)
-    written, nulls = rewritten(sql, arrays=arrays, expanding=expanding, asks_null=dialect == _POSTGRESQL)
+    written, nulls = rewritten(sql, arrays=arrays, expanding=expanding, is_postgresql=dialect == _POSTGRESQL)
     clause = text(written)
     if expanding:
         clause = clause.bindparams(*(bindparam(name, expanding=True) for name in expanding))

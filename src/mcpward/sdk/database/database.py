@@ -248,7 +248,7 @@ class Database:
                 self._begun(connection, told),
             ):
                 tx = Transaction(connection, self._statements, self._results, self._timed, is_read_only=self._read_only)
-                open_ones = within_transaction.set((*within_transaction.get(), self))
+                open_ones = within_transaction.set((*within_transaction.get(), (self, tx)))
                 try:
                     yield tx
                 finally:
@@ -333,7 +333,7 @@ class Database:
 
     def _require_outside(self) -> None:
         """Another connection would not see the transaction's changes, and may wait for its locks until it times out."""
-        if self in within_transaction.get():
+        if any(database is self and tx.is_open for database, tx in within_transaction.get()):
             raise StatementRefused("a transaction of this Database is open here: call tx.query() or tx.execute()")
 
     def _opened(self) -> AsyncEngine:

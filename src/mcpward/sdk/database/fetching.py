@@ -17,7 +17,7 @@ from mcpward.sdk.errors import ToolError
 T = TypeVar("T")
 Row = dict[str, Any]
 _BATCH: Final = 256
-_SIZED: Final = (str, bytes)
+_NESTED: Final = (list, tuple)
 _PASSING: Final = (OSError, ToolError, SQLAlchemyError)
 
 
@@ -48,7 +48,7 @@ class Changed(int, Generic[T]):
 
 
 class RowCaps(Struct, frozen=True):
-    """The bounds of a result: rows, and bytes of the texts and binary values in them."""
+    """The bounds of a result: rows, and bytes of the texts and binary values in them, those of arrays included."""
 
     rows: int
     bytes: int
@@ -127,7 +127,16 @@ def changed(
 
 
 def _size(row: Row) -> int:
-    return sum(len(value) for value in row.values() if type(value) in _SIZED)
+    return sum(map(_bytes, row.values()))
+
+
+def _bytes(value: Any) -> int:
+    kind = type(value)
+    if kind is str:
+        return len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
+    if kind is bytes:
+        return len(value)
+    return sum(map(_bytes, value)) if kind in _NESTED else 0
 
 
 def _inserted_id(bound: BoundStatement, result: CursorResult[Any], dialect: str) -> int | None:

@@ -1,6 +1,7 @@
 """Reads what an author passes as SQL: a constant of their code, or ``sql`` made of such, ready to be bound."""
 
 from collections.abc import Mapping
+from enum import Enum
 from typing import Any, Final
 
 from mcpward.sdk.database.bound_statement import BoundStatement, bind
@@ -42,6 +43,8 @@ class PreparedStatements:
             StatementRefused: its text, or that of a part, is no constant of the author's code; or it is not one
                 statement that may run.
         """
+        if isinstance(sql, Enum):
+            sql = sql.value
         if type(sql) is not str:
             return self._read_composed(sql), True
         known = self._constant.get(sql)

@@ -4,8 +4,10 @@
   bound there in place of the value. ``IN :ids`` becomes ``= ANY(:ids)``: an array keeps the column's type if it is
   empty.
 * Elsewhere ``IN :ids`` and ``IN (:ids)`` are the same list.
+* A list is not NULL, so ``:ids IS NULL`` is answered in place of it everywhere.
 """
 
+from functools import lru_cache
 from typing import Final
 
 from mcpward.sdk.database.statement import INNER, tokens_of
@@ -16,8 +18,25 @@ _BEFORE: Final = frozenset({"(", ",", "AND", "OR", "NOT", "WHERE", "WHEN", "ON",
 _IS_NULL: Final = "__is_null"
 
 
+_MOST: Final = 1000
+
+
+@lru_cache(maxsize=_MOST)
+def lists_of(text: str) -> frozenset[str]:
+    """Return the names of parameters that stand for a list: ``IN :ids`` and ``IN (:ids)``."""
+    loud = [value for kind, value in tokens_of(text) if kind not in _SILENT]
+    found = set()
+    for number, value in enumerate(loud):
+        if value.upper() == "IN":
+            named = loud[number + 1 : number + 4]
+            if named[:1] == ["("] and named[2:] == [")"]:
+                named = named[1:2]
+            found |= {one[1:] for one in named[:1] if one.startswith(":")}
+    return frozenset(found)
+
+
 def rewritten(
-    text: str, *, arrays: frozenset[str], expanding: frozenset[str], asks_null: bool
+    text: str, *, arrays: frozenset[str], expanding: frozenset[str], is_postgresql: bool
 ) -> tuple[str, tuple[tuple[str, str], ...]]:
     """Return a statement for SQLAlchemy's ``text()``, and which further parameters say that another one is NULL.
 
@@ -35,15 +54,19 @@ def rewritten(
             continue
         name = words[place][1:]
         before = [words[one].upper() for one in loud[max(0, number - 3) : number]]
-        if name in arrays or name in expanding:
-            _rewrite_list(words, loud, number, before, is_array=name in arrays)
-        elif asks_null and (not before or before[-1] in _BEFORE) and (last := _asks(words, loud, number)):
+        is_list = name in arrays or name in expanding
+        is_alone = not before or before[-1] in _BEFORE
+        if (is_list or is_postgresql) and is_alone and (last := _asks(words, loud, number)):
             asked = f"{name}{_IS_NULL}"
             nulls[asked] = name
-            is_not = last == number + 3
-            words[place] = f"{'(NOT ' if is_not else ''}CAST(:{asked} AS boolean){')' if is_not else ''}"
+            answer = f"CAST(:{asked} AS boolean)" if is_postgresql else f":{asked}"
+            words[place] = f"(NOT {answer})" if last == number + 3 else answer
             for one in loud[number + 1 : last + 1]:
                 words[one] = ""
+        elif is_list:
+            _rewrite_list(words, loud, number, before, is_array=name in arrays)
+        elif kinds[place + 1 : place + 2] == ["cast"]:
+            words[place] += " "  # SQLAlchemy reads :name:: otherwise
     return "".join(words), tuple(nulls.items())
 
 

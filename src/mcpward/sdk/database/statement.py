@@ -17,9 +17,9 @@ _TOKEN: Final = re.compile(
       (?P<space>   \s+ )
     | (?P<comment> --[^\n]*+ | /\*.*?\*/ )
     | (?P<text>    '(?:[^']|'')*+' )
-    | (?P<quoted>  "(?:[^"]|"")*+" | `(?:[^`]|``)*+` | \[[^\]]*+\] )
+    | (?P<quoted>  "(?:[^"]|"")*+" | `(?:[^`]|``)*+` | (?<![\w\])"\[])\[[^\]]*+\] )
     | (?P<cast>    :: )
-    | (?P<name>    :[A-Za-z_][A-Za-z0-9_]*+ )
+    | (?P<name>    (?<!\w):[A-Za-z_][A-Za-z0-9_]*+ )
     | (?P<word>    [A-Za-z_][A-Za-z0-9_$]*+ )
     | (?P<number>  [0-9][0-9A-Za-z_.]*+ )
     | (?P<end>     ; )
@@ -139,6 +139,6 @@ def _require_plain(character: str, text: str, place: int) -> None:
     if character in _OPEN or text.startswith("/*", place):
         raise StatementRefused("a quote or comment is not closed")
     if character == "?":
-        raise StatementRefused("parameters are named, as in :user")
+        raise StatementRefused("parameters are named, as in :user; PostgreSQL's ? is jsonb_exists(document, :key)")
     if character == "\0":
         raise StatementRefused("the statement contains a NUL")

@@ -17,8 +17,10 @@ from mcpward.sdk.errors import StatementRefused
 
 T = TypeVar("T")
 
-within_transaction: Final[ContextVar[tuple[object, ...]]] = ContextVar("mcpward_transactions", default=())
-"""The databases whose transactions are open around the code that runs."""
+within_transaction: Final[ContextVar[tuple[tuple[object, "Transaction"], ...]]] = ContextVar(
+    "mcpward_transactions", default=()
+)
+"""The databases whose transactions were begun around the code that runs. A task may outlive the one it began in."""
 
 
 class TimedWork(Protocol):
@@ -53,6 +55,11 @@ class Transaction:
         self._timed = timed
         self._is_read_only = is_read_only
         self._turn = asyncio.Lock()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it takes statements."""
+        return self._connection is not None
 
     def end(self) -> None:
         """Take no more statements."""
