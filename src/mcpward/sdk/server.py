@@ -185,12 +185,11 @@ class Server:
         of the site that a call draws on, ``{"stripe": 2, "openai": "max_tokens"}``: what it costs is a number, an int
         argument, or a function of the arguments. A call holds a slot in each of ``pools`` (a ``Database``, or a name),
         and ``concurrency`` calls of this tool run at once. ``scopes`` are those a caller must have; ``confirm`` asks a
-        person first, in the given words (``"Cancel order {order_id}?"``), in those that a function of the arguments
-        returns, or in mcpward's; ``structured=False`` publishes no output schema; ``task`` lets
-        the call run as a task, or demands it; ``ask_first`` has its questions answered before the task begins.
-        ``input_schema`` is published instead of the annotations; the function then takes ``arguments: dict[str, Any]``.
-        ``output_schema`` is published instead of the return annotation, and each result is checked against it.
-        ``unknown_arguments`` says whether undeclared arguments are refused or dropped. ``untrusted`` marks its results
+        person first: ``"Cancel {order_id}?"``, a function's words, or mcpward's. ``structured=False`` publishes no
+        output schema; ``task`` lets the call run as a task, or demands it; ``ask_first`` has its questions answered
+        first. ``input_schema`` replaces the annotations; the function then takes ``arguments: dict[str, Any]``.
+        ``output_schema`` replaces the return annotation, and each result is checked against it. ``unknown_arguments``
+        says whether undeclared arguments are refused or dropped. ``untrusted`` marks its results
         as data from strangers, or from ``"mail"``. ``enabled=False`` keeps the tool off until :meth:`enable`.
 
         Raises:
@@ -206,15 +205,13 @@ class Server:
                 place,
                 **_shown(title, description, enabled),
                 **_flags(read_only=read_only, destructive=destructive, ask_first=ask_first),
-                **_perhaps(idempotent=idempotent, open_world=open_world),
+                **_perhaps(idempotent=idempotent, open_world=open_world, structured=structured),
                 rate=(rate, (str, Rate, NoneType), '"60/minute"'),
                 deadline_s=(deadline_s, (int, float, NoneType), "30"),
-                structured=(structured, (bool, NoneType), "False"),
             )
             guards_read = read_guards(guards, signature, what, place) if input_schema is None else ()
             arguments = _arguments(signature, input_schema, guards, what, place)
             checks.require_sound_run(deadline_s, task, ask_first, what, place)
-            asked = read_confirm(confirm, arguments.names, self._value, what, place)
             returns = _returns(signature, output_schema, structured, what, place)
             require_owned(guards_read, returns, what, place)
             self._tools[own_name] = ToolDefinition(
@@ -235,7 +232,7 @@ class Server:
                 concurrency=read_concurrency(concurrency, what, place),
                 guards=guards_read,
                 deadline_s=deadline_s,
-                asked=asked,
+                asked=read_confirm(confirm, arguments.names, self._value, what, place),
                 structured=structured,
                 task=task,
                 ask_first=ask_first,
