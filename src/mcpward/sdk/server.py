@@ -228,7 +228,7 @@ class Server:
                 concurrency=read_concurrency(concurrency, what, place),
                 guards=guards_read,
                 deadline_s=deadline_s,
-                asked=asked,
+                asked=read_confirm(confirm, arguments.names, self._value, what, place),
                 structured=structured,
                 task=task,
                 ask_first=ask_first,
