@@ -31,6 +31,7 @@ db = Database(env.get("ORDERS_DATABASE_URL", DEFAULT_URL), name="orders", max_co
 till = Database(env.get("ORDERS_DATABASE_URL", DEFAULT_URL), name="till", max_concurrency=1, read_only=False)
 
 Status = Literal["paid", "shipped", "delivered", "cancelled"]
+NO_SUCH_ORDER = "there is no such order, or it has been shipped already"
 BETWEEN = DateRange("from_date", "to_date", max_days=90)
 
 
@@ -199,7 +200,24 @@ async def search_products(
     )
 
 
-@server.tool(destructive=True, idempotent=True, pools=[db, till])
+async def cancellation(caller: Caller, order_id: int) -> str:
+    """The question that a person answers before an order is cancelled. It names the worth, which the model did not."""
+    rows = await db.query(
+        """
+        SELECT total_cents FROM orders
+         WHERE id = :order_id AND status IN ('paid', 'cancelled')
+           AND (:is_staff OR customer_id = (SELECT id FROM customers WHERE email = :customer))
+        """,
+        order_id=order_id,
+        is_staff=is_staff(caller),
+        customer=await customer_of(caller),
+    )
+    if not rows:
+        raise ToolError(NO_SUCH_ORDER)
+    return f"Cancel order {order_id} of {rows[0]['total_cents'] / 100:,.2f}?"
+
+
+@server.tool(destructive=True, idempotent=True, confirm=cancellation, pools=[db, till])
 async def cancel_order(caller: Caller, order_id: Annotated[int, Field(ge=1, le=2_147_483_647)]) -> str:
     """Cancel an order that has not been shipped."""
     changed = await till.execute(
@@ -213,7 +231,7 @@ async def cancel_order(caller: Caller, order_id: Annotated[int, Field(ge=1, le=2
         customer=await customer_of(caller),
     )
     if not changed:
-        raise ToolError("there is no such order, or it has been shipped already")
+        raise ToolError(NO_SUCH_ORDER)
     return f"order {order_id} is cancelled"
 
 

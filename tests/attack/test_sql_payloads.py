@@ -100,8 +100,8 @@ def texts_of(corpora: Path) -> list[str]:
 def filled(kind: str, run: Callable[[str, Any], object], people: Sequence[tuple[int, str, str]]) -> None:
     exact = " COLLATE utf8mb4_nopad_bin" if kind == "mysql" else ""
     run(f"CREATE TABLE people (id INTEGER PRIMARY KEY, name VARCHAR(400){exact}, city VARCHAR(400){exact})", ())
-    for person in people:
-        run("INSERT INTO people VALUES (%s, %s, %s)", person)
+    marks = ", ".join(["(%s, %s, %s)"] * len(people))
+    run(f"INSERT INTO people VALUES {marks}", [value for person in people for value in person])
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql", "mysql"])

@@ -133,6 +133,7 @@ def test_attack_95_a_form_that_did_not_come_from_the_page_decides_nothing(ward):
     with ward.client() as client:
         assert client.post(url, content=b"{}", headers={"content-type": "application/json"}).status_code == 415
         assert client.post(url, data={"token": "x" * 5_000}).status_code == 413
+        assert client.post(url, data={f"f{number}": "x" for number in range(50)}).status_code == 403
     assert Form(httpx2.get(url, verify=False).text).buttons == ["no", "yes"], "it still waits"
 
 

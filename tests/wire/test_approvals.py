@@ -152,6 +152,24 @@ def test_attack_124_a_forged_yes_in_the_database_opens_nothing(tmp_path):
         assert notes(ward) == []
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_attack_125_an_approval_that_was_used_does_not_come_back_with_an_older_copy_of_the_database(tmp_path, workers):
+    with shop(tmp_path, site=f"workers = {workers}") as ward:
+        approved(ward, "older")
+        with closing(sqlite3.connect(tmp_path / ".mcpward" / "mcpward.db")) as db:
+            row = db.execute("SELECT * FROM approvals").fetchone()
+            counter = db.execute("SELECT value, floor, mac FROM revisions WHERE name = 'approvals'").fetchone()
+            assert text_of(cancel(ward, "older")) == "cancelled older"
+            with db:
+                db.execute("DELETE FROM approvals")
+                db.execute(f"INSERT INTO approvals VALUES ({', '.join('?' for _ in row)})", row)
+                db.execute("UPDATE revisions SET value = ?, floor = ?, mac = ? WHERE name = 'approvals'", counter)
+        for _ in range(4):
+            answer = cancel(ward, "older")
+            assert answer.get("isError") or "error" in answer
+        assert notes(ward) == ["cancelled older"]
+
+
 def test_an_approval_whose_time_is_over_opens_nothing(tmp_path):
     with shop(tmp_path, '[approvals]\nlifetime = "10s"\n') as ward:
         waiting = approval_in(cancel(ward, "late"))

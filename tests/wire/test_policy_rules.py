@@ -1,7 +1,9 @@
 """The operator's rules: who may call what, when and with which arguments; over HTTP, and by ``mcpward policy test``."""
 
 import json
+import random
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -131,6 +133,82 @@ def test_rules_are_listed_and_a_wrong_argument_is_told(ward):
         "no",
         "above the cleared access class",
     )
+
+
+#: Rules that touch each other: by caller, class, hours, numbers, texts, lists, what is missing, and one for the rest.
+TANGLE = """
+[servers.orders.rules.some]
+do = "allow"
+tools = ["refund"]
+when = { amount = { at_most = 50 } }
+[servers.orders.rules.readers]
+do = "allow"
+tools = ["get_*"]
+not_callers = ["tag:team=ops"]
+[servers.orders.rules.negative]
+do = "deny"
+tools = ["refund"]
+when = { amount = { below = 0 } }
+[servers.orders.rules.middle]
+do = "confirm"
+tools = ["refund"]
+when = { amount = { above = 10, at_most = 40 }, country = { one_of = ["DE", "FR"] } }
+[servers.orders.rules.notes]
+do = "deny"
+when."note_to.who".like = ["*boss*"]
+[servers.orders.rules.no-note]
+do = "confirm"
+callers = ["tag:team=ops"]
+when.note_to.present = false
+[servers.orders.rules.ops]
+do = "allow"
+callers = ["tag:team=ops"]
+hours = "00:00-24:00 Europe/Berlin"
+[servers.orders.rules.seven]
+do = "deny"
+classes = ["read"]
+when.order_id.longer = 3
+[servers.orders.rules.rest]
+do = "deny"
+"""
+#: What ``policy test`` says to what the call gets.
+AGREED = {
+    "yes": {""},
+    "confirm": {"asked", "tool-failed"},  # the function of confirm= knows no such order
+    "no": {"tool-unknown", "argument-dangerous", "arguments-invalid"},
+}
+
+
+def drawn_call(draw: random.Random) -> tuple[str, dict]:
+    if draw.random() < 0.3:
+        tool = draw.choice(["get_order", "get_total", "void_order", "cancel_order"])
+        more = {"total": 1.5} if tool == "cancel_order" else {}
+        return tool, {"order_id": draw.choice(["7", "8", "12345", "Boss"])} | more
+    arguments = {"amount": draw.choice([-1, -0.0, 0, 10, 10.0, 10.000001, 40, 45.5, 50, 51, 1e300, "5", True, None])}
+    if draw.random() < 0.6:
+        arguments["country"] = draw.choice(["DE", "FR", "de", "US", ""])
+    if draw.random() < 0.6:
+        arguments["note_to"] = draw.choice(
+            [None, {}, {"who": "the BOSS"}, {"who": "me", "x.y": "boss"}, {"note_to.who": "boss"}]
+        )
+    return "refund", arguments
+
+
+def test_policy_test_answers_as_the_site_does_in_fifty_drawn_calls(tmp_path):
+    draw = random.Random(20261130)
+    with shop(tmp_path, TANGLE) as ward:
+        keys = [ward.key, make_key(ward, "ops", "--tag", "team=ops")]
+        until(lambda: "refund" in tools_of(ward, keys[1]), 3.0, 0.3)
+        cases = [(draw.choice(keys), *drawn_call(draw)) for _ in range(50)]
+        with ThreadPoolExecutor(3) as pool:
+            said = list(pool.map(lambda one: tried(ward, one[1], json.dumps(one[2]), caller=key_id(one[0])), cases))
+        seen = set()
+        for (key, tool, arguments), (answer, by) in zip(cases, said, strict=True):
+            result = call(ward, tool, arguments, key=key, capabilities=FORM)
+            reason = "asked" if "inputRequests" in result else reason_of(result)
+            seen.add(answer)
+            assert reason in AGREED[answer], (tool, arguments, answer, by, reason)
+        assert seen == {"yes", "confirm", "no"}
 
 
 def test_a_reload_brings_other_rules_without_a_restart(tmp_path):

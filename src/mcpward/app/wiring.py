@@ -203,7 +203,7 @@ class Wiring:
             messaging.worker,
             mail=messaging.bus,
             publish=messaging.streams.publish,
-            clean=self._sanitizer.frame,
+            clean=self._sanitizer.notification,
             refuse=replies.refusal,
             report=self._report,
             allowed=self._may_use,

@@ -85,8 +85,7 @@ class ApprovalPages:
             return self._unknown(arrival)
         if arrival.verb != "POST":
             return self._shown(found, link)
-        form = parse_qs(arrival.body.decode("utf-8", "replace"), max_num_fields=8)
-        token, said = (form.get(name, [""])[0] for name in ("token", "answer"))
+        token, said = _fields(arrival.body)
         if not self._approvals.is_form_token(link, token) or said not in {"yes", "no"}:
             return _page(403, "Not accepted", "<p>The form did not come from its page. Open the link again.</p>")
         operator = Operator(user="page", host=self._host(), command="approve page", address=arrival.peer)
@@ -125,6 +124,15 @@ class ApprovalPages:
             '<button name="answer" value="yes">Yes, run it once</button></form>'
         )
         return _page(200, "Approve this call?", f"{asked}{form}")
+
+
+def _fields(body: bytes) -> tuple[str, str]:
+    """Return the token and the answer of a form, "" for what it does not have."""
+    try:
+        form = parse_qs(body.decode("utf-8", "replace"), max_num_fields=8)
+    except ValueError:  # too many fields, which ours has not
+        return "", ""
+    return form.get("token", [""])[0], form.get("answer", [""])[0]
 
 
 def _page(status: int, title: str, body: str, reason: str | None = None) -> Reply:

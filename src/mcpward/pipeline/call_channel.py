@@ -125,7 +125,7 @@ class ModernChannel(Struct, eq=False):
 
     def notify(self, message: bytes) -> None:
         """Send one notification as an event of the answer."""
-        clean = self._owner.sanitizer.frame(message, self.call)
+        clean = self._owner.sanitizer.notification(message, self.call)
         if clean:
             self._wire.notify(clean)
             self.trail.sent(len(clean))
@@ -193,7 +193,7 @@ class LegacyChannel:
 
     def notify(self, message: bytes) -> None:
         """Send one message as an event that the client can come back to."""
-        clean = self._owner.sanitizer.frame(message, self.call)
+        clean = self._owner.sanitizer.notification(message, self.call)
         if clean:
             self._send(clean)
 

@@ -106,7 +106,7 @@ class Execution:
         used_up, approval = (
             await self._permit(accepted, channel) if is_used_up(tool) or self._agreement.has_rules else _NOTHING
         )
-        if tool.untrusted is not None and not is_task:
+        if tool.untrusted is not None:  # a task's messages can be read before its end
             await self._taints.note(call, tool.untrusted, tool.deadline_s)
         channel.ran = channel.trail.has_run = True
         if is_task:
@@ -212,7 +212,7 @@ class Execution:
             tool, caller = accepted.tool, accepted.call.principal.key
             async with self._slots.lease(tool.server, caller, tool) as lease:
                 raw = await self._runner.run(accepted, ReleasingChannel(channel, lease))
-                if tool.untrusted is not None:  # before the task has a result to be fetched
+                if tool.untrusted is not None:  # once more: its result can be fetched long after its start
                     await self._taints.note(accepted.call, tool.untrusted)
                 return await self._clean(accepted, raw)
 

@@ -38,15 +38,17 @@ class ArgumentTest:
         self._steps = tuple(path.split("."))
         self._present = condition.present
         self._checks = tuple(_checks(condition))
+        #: A list as a whole has a length; its entries are asked for the rest.
+        self._asks_lists = not condition.model_fields_set - {"longer", "present"}
 
     def holds(self, arguments: Mapping[str, Any], *, is_strict: bool) -> bool:
         """Return whether it holds. ``is_strict`` if the rule takes something away when it does."""
         try:
-            value = arguments.get(self.path, _ABSENT)
-            if type(value) in _SCALARS:  # most arguments are
+            # Most arguments are plain. One whose name has the dots of a path is another argument than that at the path.
+            if len(self._steps) == 1 and type(value := arguments.get(self.path, _ABSENT)) in _SCALARS:
                 return self._holds_for(value)
             verdicts = []
-            for count, value in enumerate(_values(arguments, self._steps), 1):
+            for count, value in enumerate(_values(arguments, self._steps, has_lists=self._asks_lists), 1):
                 if count > _MOST:
                     raise Unjudged
                 verdicts.append(self._holds_for(value))
@@ -89,18 +91,21 @@ def _compares(compare: Callable[[Any, Any], bool], bound: float, value: Any) -> 
     return compare(_number(value), bound)
 
 
-def _values(value: Any, steps: tuple[str, ...]) -> Iterator[Any]:
-    """Return every value at a path: the entries of lists on the way, and of a list at its end."""
+def _values(value: Any, steps: tuple[str, ...], *, has_lists: bool) -> Iterator[Any]:
+    """Return every value at a path: the entries of lists on the way, and of a list at its end.
+
+    With ``has_lists``, that list too.
+    """
     value = _plain(value)
     if isinstance(value, list | tuple | set | frozenset):
         for one in value:
-            yield from _values(one, steps)
-        if not steps:
+            yield from _values(one, steps, has_lists=has_lists)
+        if has_lists and not steps:
             yield value
     elif not steps:
         yield value
     else:
-        yield from _values(_member(value, steps[0]), steps[1:])
+        yield from _values(_member(value, steps[0]), steps[1:], has_lists=has_lists)
 
 
 def _plain(value: Any) -> Any:

@@ -13,10 +13,12 @@ import msgspec
 from msgspec import Raw
 
 from mcpward.core.errors import Refusal
+from mcpward.core.notification_bounds import LONGEST
 from mcpward.core.unicode import escape_separators, well_formed
 from mcpward.core.values import AcceptedCall, Call, Outcome, RawResult
 from mcpward.core.withheld import withheld
 from mcpward.sanitize.data_marks import Rewriting, marked_resource, marked_result
+from mcpward.sanitize.notification import cut_notification
 from mcpward.sanitize.redact import Redactor
 from mcpward.sanitize.rewrite import Rewrite, rewritten
 from mcpward.sanitize.screening import Screening, Screenings
@@ -122,6 +124,10 @@ class Sanitizer:
             return self.whole(message, call)
         except Refusal:
             return b""
+
+    def notification(self, message: bytes, call: Call | None = None) -> bytes:
+        """Return a progress or log message that may leave, cut to its length; empty when nothing of it may."""
+        return self.frame(message if len(message) <= LONGEST else cut_notification(message, self.text), call)
 
     def whole(self, message: bytes, call: Call | None = None) -> bytes:
         """Return one encoded JSON object that may leave. Raises :class:`Refusal` (output-refused) if none may.

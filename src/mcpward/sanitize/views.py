@@ -30,6 +30,7 @@ _ESCAPED: Final = re.compile(
     r"((?:\\x[0-9A-Fa-f]{2})+)|((?:\\u[0-9A-Fa-f]{4})+)|\\(?:u\{([0-9A-Fa-f]{1,6})\}|U([0-9A-Fa-f]{8})|([\s\S]))"
 )
 _OCTETS: Final = re.compile(r"(?:\\x[0-9A-Fa-f]{2})+")
+_HALVES: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 #: Blocks of combining marks, which stand over, under or around the letter before.
 _MARKS: Final = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+")
 _SIMPLE: Final = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "0": "\0"}
@@ -139,7 +140,13 @@ def _growing(views: dict[str, int]) -> Iterator[tuple[str, int]]:
 
 
 def _without_backslashes(text: str) -> str:
-    return _ESCAPED.sub(_characters, text)
+    """Halves of a surrogate pair may come from two layers of escapes, and become the character that they are."""
+    plain = _ESCAPED.sub(_characters, text)
+    return plain if plain.isascii() or not _HALVES.search(plain) else _HALVES.sub(_joined, plain)
+
+
+def _joined(halves: re.Match[str]) -> str:
+    return halves[0].encode("utf-16-be", "surrogatepass").decode("utf-16-be")
 
 
 def _without_octets(text: str) -> str:

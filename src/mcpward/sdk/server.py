@@ -209,7 +209,6 @@ class Server:
             guards_read = read_guards(guards, signature, what, place) if input_schema is None else ()
             arguments = _arguments(signature, input_schema, guards, what, place)
             checks.require_sound_run(deadline_s, task, ask_first, what, place)
-            asked = read_confirm(confirm, arguments.names, self._value, what, place)
             self._tools[own_name] = ToolDefinition(
                 name=own_name,
                 title=title,
@@ -228,7 +227,7 @@ class Server:
                 concurrency=read_concurrency(concurrency, what, place),
                 guards=guards_read,
                 deadline_s=deadline_s,
-                asked=asked,
+                asked=read_confirm(confirm, arguments.names, self._value, what, place),
                 structured=structured,
                 task=task,
                 ask_first=ask_first,

@@ -91,6 +91,26 @@ class Integrity:
         what = f"the store is an older copy: {name} at revision {found}, but was at {known} before"
         return Untrusted(what, self.where, ACCEPT)
 
+    def require_newest(self, counter: Counter, digest: str) -> None:
+        """Require that a counter, which no other process can change meanwhile, is as far as the mark says. Blocking.
+
+        A mark that cannot be read says nothing: the start has required it, and :meth:`advance` logs what is wrong.
+
+        Raises:
+            Untrusted: older rows were put back together with their counter while processes run.
+        """
+        try:
+            marked = self.mark.read()
+        except Misconfigured:
+            return
+        known = None if marked is None or marked.site != self.site else marked.standings.get(counter.name)
+        if known is None:
+            return
+        if counter.revision < known.revision:
+            raise self.older(counter.name, counter.revision, known.revision)
+        if counter.revision == known.revision and known.digest not in ("", digest):
+            raise self.forged(counter.name)
+
     def advance(self, standings: Mapping[str, Standing]) -> None:
         """Set the mark forward. The change that it follows is committed: a failure is logged, and the next change
         corrects it.

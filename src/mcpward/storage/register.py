@@ -47,12 +47,14 @@ class Register:
         ``by`` makes them if this process has no operator of its own.
 
         Raises:
-            Untrusted: the rows are not those that were left.
+            Untrusted: the rows are not those that were left, or older ones with their counter.
         """
         async with self._connections.durable() as connection:
             counter = await read_counter(connection, self.name, lock=True)
-            if not self.integrity.is_counter(counter, await self.digest(connection)):
+            digest = await self.digest(connection)
+            if not self.integrity.is_counter(counter, digest):
                 raise self.integrity.forged(self.table.name)
+            await asyncio.to_thread(self.integrity.require_newest, counter, digest)
             changes = Changes(self, connection, counter.revision)
             yield changes
             standing = await self.close(connection, changes.revision) if changes.revision > counter.revision else None

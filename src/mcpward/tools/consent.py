@@ -43,7 +43,8 @@ _SCHEMA: Final[Mapping[str, Any]] = {
 }
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,200}")
 _encode: Final = msgspec.json.Encoder().encode
-_decode: Final = msgspec.json.Decoder().decode
+#: Numbers with a fraction stay as they were spelt: a tool may take them for decimals, which a float would round.
+_decode: Final = msgspec.json.Decoder(float_hook=lambda spelt: msgspec.Raw(spelt.encode())).decode
 
 
 def is_consent(key: str) -> bool:

@@ -2,7 +2,8 @@
 
 Progress goes out only for a ``progressToken``, strictly growing. Log messages go out from the level that the caller
 named: with the request (modern era) or for its session (``logging/setLevel``); a caller that named none receives none.
-After the call nothing goes out any more. Neither is clean yet: the owner of ``notify`` sends it through sanitize.
+After the call nothing goes out any more. Neither is clean yet, nor cut to its length: the owner of ``notify`` sends it
+through sanitize.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from typing import Any, Final
 from msgspec.json import Encoder
 
 from mcpward.core.clock import Clock
+from mcpward.core.notification_bounds import LONGEST_READ
 from mcpward.core.unicode import well_formed
 from mcpward.core.values import Call
 
@@ -22,7 +24,6 @@ Notify = Callable[[bytes], None]
 LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 _RANK: Final = {level: rank for rank, level in enumerate(LEVELS)}
 _SILENT: Final = len(LEVELS)
-_LONGEST: Final = 8192
 _EVERY_S: Final = 0.05
 _BURST: Final = 20
 _encode = Encoder().encode
@@ -106,7 +107,7 @@ class Reports:
 
 
 def _cut(text: object) -> str:
-    return well_formed(str(text)[:_LONGEST])
+    return well_formed(str(text)[:LONGEST_READ])
 
 
 def _threshold(call: Call) -> int:

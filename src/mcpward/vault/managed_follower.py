@@ -20,6 +20,9 @@ _log: Final = logging.getLogger("mcpward.secrets")
 _AT_ONCE: Final = 8
 _FIRST_PAUSE_S: Final = 1.0
 _SHORTEST_S: Final = 0.05
+#: A manager chooses the names of fields, and how many there are.
+_MOST_TOLD: Final = 20
+_LONGEST_NAME: Final = 100
 HandOn = Callable[[str, ManagedSecrets], None]
 
 
@@ -149,9 +152,13 @@ def _tell_over() -> None:
 
 
 def _tell_unusable(server: str, found: ManagedSecrets, before: ManagedSecrets) -> None:
-    for name, problem in found.problems.items():
-        if before.problems.get(name) != problem:
-            _log.warning("the secret %s of %s in the secret manager cannot be used: %s", ascii(name), server, problem)
+    news = [(name, problem) for name, problem in found.problems.items() if before.problems.get(name) != problem]
+    for name, problem in news[:_MOST_TOLD]:
+        named = ascii(name[:_LONGEST_NAME])
+        _log.warning("the secret %s of %s in the secret manager cannot be used: %s", named, server, problem)
+    if len(news) > _MOST_TOLD:
+        rest = len(news) - _MOST_TOLD
+        _log.warning("%d more secrets of %s in the secret manager cannot be used", rest, server)
 
 
 def _listed(problems: Mapping[str, str]) -> str:

@@ -85,3 +85,29 @@ def test_a_path_leads_into_objects_and_any_entry_of_a_list_counts_for_a_denial()
     assert holds(Customer(land="FR"), "x.land", none_of=["DE"])
     assert not holds({"other": 1}, "x.amount", above=0)
     assert not holds([], "x.amount", strict=False, above=0)
+
+
+def test_an_argument_whose_name_has_the_dots_of_a_path_does_not_stand_for_the_one_at_the_path():
+    test = ArgumentTest("customer.country", Condition(none_of=["DE"]))
+    assert test.holds({"customer": {"country": "XX"}, "customer.country": "DE"}, is_strict=True)
+
+
+@pytest.mark.parametrize(
+    "value,condition,is_denied,is_allowed",
+    [
+        (["a", "b"], {"equals": "x"}, False, False),
+        (["a", "x"], {"equals": "x"}, True, False),
+        (["x", "x"], {"equals": "x"}, True, True),
+        ([1, 500], {"above": 100}, True, False),
+        ([1, 2], {"above": 100}, False, False),
+        ([["a"], ["b"]], {"one_of": ["a", "b"]}, True, True),
+        ([], {"equals": "x"}, False, False),
+        (["a", "b", "c"], {"longer": 2}, True, False),
+        ([], {"present": True}, True, True),
+    ],
+)
+def test_the_entries_of_a_list_are_judged_and_the_list_itself_only_by_its_length(
+    value, condition, is_denied, is_allowed
+):
+    assert holds(value, **condition) is is_denied
+    assert holds(value, strict=False, **condition) is is_allowed

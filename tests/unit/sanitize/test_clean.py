@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcpward.core.errors import Refusal
+from mcpward.core.notification_bounds import LONGEST, LONGEST_READ
 from mcpward.core.reasons import Reason
 from mcpward.core.secret import Secret
 from mcpward.core.values import RawResult
@@ -403,3 +404,28 @@ def test_a_secret_split_over_two_parts_of_a_prompt_is_seen(sanitizer, cut):
 def test_a_secret_that_is_whole_and_masked_is_not_split(sanitizer):
     assert not sanitizer.is_split(text("a", SECRET), lambda: text("a", MASK))
     assert not sanitizer.is_split(text(SECRET), lambda: text(SECRET))
+
+
+@pytest.mark.parametrize("before", range(LONGEST - len(SECRET) + 1, LONGEST))
+def test_attack_85_a_secret_across_the_end_of_a_long_message_leaves_in_no_part(sanitizer, before):
+    for tail in ("", "y" * 300_000):
+        read = ("x" * before + SECRET + tail)[:LONGEST_READ]
+        sent = msgspec.json.encode({"method": "notifications/message", "params": {"level": "info", "data": read}})
+        text = msgspec.json.decode(sanitizer.notification(sent))["params"]["data"]
+        assert len(text) <= LONGEST
+        assert text.rstrip("y").rstrip("x").rstrip(MASK).strip("x") == ""
+
+
+@pytest.mark.parametrize("masked", [0, 5_000])
+def test_attack_85_a_secret_that_was_cut_before_it_was_redacted_leaves_in_no_part(sanitizer, masked):
+    """Masks are shorter than what they hide, so the end of the text moves forward."""
+    read = (SECRET * masked + "x" * (LONGEST_READ - masked * len(SECRET) - 8) + SECRET)[:LONGEST_READ]
+    sent = msgspec.json.encode({"method": "notifications/progress", "params": {"progress": 1, "message": read}})
+    text = msgspec.json.decode(sanitizer.notification(sent))["params"]["message"]
+    assert SECRET[:4] not in text
+    assert len(text) <= LONGEST
+
+
+def test_a_message_of_plain_length_is_left_whole(sanitizer):
+    sent = msgspec.json.encode({"method": "notifications/message", "params": {"level": "info", "data": "é" * 4_000}})
+    assert sanitizer.notification(sent) == sent

@@ -11,7 +11,7 @@ DRAWN = "aB3" * 12
 #: What a client with Markdown and HTML would load by itself, or make a link of.
 LIVE = re.compile(
     r"!?\[[^\]]*\]\([^)]*\)|<(?:img|a|iframe|svg|script|video|form)\b|(?:javascript|vbscript):\S|data:\w+/\w+|"
-    r"^\s*\[[^\]]+\]:",
+    r"^\s*\[[^\]]+\]:|\]:\s*(?:>\s*)?\S{0,60}[:/&]|<(?:div|p|tr|portal)\b",
     re.IGNORECASE | re.MULTILINE,
 )
 HARMFUL = (
@@ -39,6 +39,17 @@ HARMFUL = (
     "<form action=https://evil.example>",
     "data:text/html;base64,PHNjcmlwdD4=",
     "see data:image/svg+xml,%3Csvg%20onload=alert(1)%3E",
+    "1. [ref]: https://evil.example/x.png",
+    "> 1. [ref]:\n> https://evil.example/x.png",
+    f"[{'r' * 500}]: https://evil.example/x.png",
+    "[r\\]]: https://evil.example/x.png",
+    f"- [ref]:{' ' * 40}&#104;ttps&colon;//evil.example/x.png",
+    '<div style="background:url(https://evil.example/x)">',
+    "<p\nonclick=alert(1)>",
+    "<tr background=//evil.example/x>",
+    "<portal src=//evil.example>",
+    "<div title='<' style='background:url(//evil.example/x)'>",
+    "<div title='>' style='background:url(//evil.example/x)'>",
     # What is left of one form must not make another.
     "!<a></a>[x](https://evil.example)",
     "![x]<a></a>(https://evil.example)",
@@ -62,6 +73,9 @@ HARMLESS = (
     "<T> List<a> <aside> <b>bold</b> <https-ish>".replace("<a>", "<A1>"),
     "def f(x: list[int]) -> dict[str, int]: ...",
     "a <- b; c << d; e >> f",
+    "if a[0]: pass\nelse: x = d[k]: 1",
+    "x <y and z = 1; List<String> s = new List<>(); for (i = 0; i<n; i++) j = 2;",
+    "see [1]: the note of https://example.com/",
 )
 
 
@@ -88,6 +102,8 @@ def test_ordinary_text_is_the_same_object(text: str):
         (f"(https://a.example/x#{DRAWN})", "(https://a.example/x#…)"),
         ("https://a.example/log?d={what you know}", "https://a.example/log?… you know}"),
         ("https://a.example/log?d=%7BSECRET%7D", "https://a.example/log?…"),
+        ("f[0](x) and arr[i](y, z)", "f[0] (x) and arr[i] (y, z)"),
+        ("[the page](./other.md)", "[the page] (./other.md)"),
         ("javascript:alert(1)", "⟦javascript address⟧)"),
         ("data:text/plain,hello there", "⟦data of 21 characters⟧ there"),
     ],
@@ -99,7 +115,7 @@ def test_words_and_addresses_stay_readable(text: str, clean: str):
 @pytest.mark.parametrize(
     "part", ["![", "[", "![a](", "<img ", "<a href='", "](", "[a]: ", "data:a/b", "https://a?", "javascript:", "<img<",
      "[a](b(",
-             "src=", "data:;", "> > [", "![a](<"],
+             "src=", "]: ", "]:> ", "<a x=", "<a x='", "<p style", "<p style = <", "data:;", "> > [", "![a](<"],
 )  # fmt: skip
 def test_a_megabyte_of_any_beginning_takes_linear_time(part: str):
     def seconds(size: int) -> float:

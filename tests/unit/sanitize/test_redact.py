@@ -69,6 +69,7 @@ def strings_of(value):
 @example(secret="u0041bcd", before="\\", after="", where="name")
 @example(secret='"\\"\\"\\', before='\\"', after='"', where="item")
 @example(secret="\\\\\\\\\\\\", before="\\", after="\\", where="value")
+@example(secret='\U00010000\n\U00010000\n\n"', before="\\", after="", where="value")
 def test_no_form_of_a_secret_is_left_and_the_json_still_parses(encoding, secret, before, after, where):
     redacts = redactor(secret)
     assume(not redacts.weak)

@@ -52,6 +52,13 @@ def test_an_argument_is_one_line_of_visible_signs(value):
         assert not [sign for sign in line if unicodedata.category(sign) in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}]
 
 
+def test_a_number_is_shown_as_it_was_sent_which_is_what_a_tool_gets_that_takes_decimals():
+    raw = b'{"amount":99999999999999999.99,"rate":1.10,"small":[{"x":1e-400}]}'
+    values = {"amount": Decimal("99999999999999999.99"), "rate": Decimal("1.10"), "small": [{"x": Decimal("1e-400")}]}
+    asked = question_of(a_tool("pay"), values, raw).params["message"]
+    assert asked.splitlines()[1:] == ["amount: 99999999999999999.99", "rate: 1.10", 'small: [{"x":1e-400}]']
+
+
 LANGUAGES = {
     "French": "« naïve » café", "Vietnamese": "Tiếng Việt nặng", "Hindi": "हिन्दी में क्षेत्र", "Thai": "ไทยนี้ที่สุด",
     "Arabic": "العَرَبِيَّةُ", "Hebrew": "שָׁלוֹם בְּרֵאשִׁית", "Burmese": "မြန်မာဘာသာ ကျွန်ုပ်", "Tibetan": "བོད་སྐད་ བསྒྲུབས",

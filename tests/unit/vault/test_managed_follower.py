@@ -104,3 +104,17 @@ async def test_an_error_of_ours_keeps_the_last_values(follower, source):
     await follower.look()
     assert set(follower.present["a"].values) == {"K"}
     assert not follower.is_whole
+
+
+async def test_fields_that_cannot_be_used_fill_no_log(clock, handed, caplog):
+    class Odd:
+        async def read(self, server: str) -> ManagedSecrets:
+            return ManagedSecrets(
+                problems={f"{number}\n" + "x" * 100_000: "its value is no text" for number in range(500)}
+            )
+
+    with caplog.at_level(logging.WARNING):
+        await ManagedFollower(Odd(), ("a",), lambda *_: None, clock, refresh_s=60.0, keep_s=100.0).look()
+    assert len(caplog.messages) == 21
+    assert "480 more secrets of a in the secret manager cannot be used" in caplog.text
+    assert len(caplog.text) < 10_000

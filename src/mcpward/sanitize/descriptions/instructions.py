@@ -50,6 +50,8 @@ _PATTERNS: Final = {
     ),
 }
 _RULES: Final = tuple((kind, re.compile(pattern)) for kind, pattern in _PATTERNS.items())
+#: Letters of other scripts that look like one of ours: whole words of theirs make none of the orders above.
+_LOOKALIKES: Final = str.maketrans("авеорсухіјѕһӏԁԛԝкмнтοαεικνρτυχ", "abeopcyxijshldqwkmhtoaeiknptux")
 _BLANKS: Final = re.compile(r"\s+")
 _SHOWN: Final = 80
 
@@ -57,5 +59,7 @@ _SHOWN: Final = 80
 def orders(text: str) -> list[tuple[str, str]]:
     """Return kind and words of each order to the model in ``text``, one of each kind at most."""
     plain = _BLANKS.sub(" ", unicodedata.normalize("NFKC", bare(text))).lower().replace("\u2019", "'")
+    if not plain.isascii():
+        plain = plain.translate(_LOOKALIKES)
     found = ((kind, pattern.search(plain)) for kind, pattern in _RULES)
     return [(kind, match[0][:_SHOWN]) for kind, match in found if match is not None]

@@ -29,6 +29,16 @@ _TITLE: Final = r"(?:\s{1,9}[^()]{0,500})?\)"
 _IMAGE: Final = re.compile(rf"!\[([^\[\]]{{0,1000}})\]{_TARGET}{_TITLE}")
 _LINK: Final = re.compile(rf"\[([^\[\]]{{0,1000}})\]{_TARGET}{_TITLE}")
 _DEFINITION: Final = re.compile(r"^([ \t>*+-]{0,20})\[([^\[\]]{1,200})\]:", re.MULTILINE)
+#: The end of a definition's label before what may be an address, wherever it stands: lists and labels have many forms.
+_LABEL_END: Final = re.compile(r"\]:(?=[\s>]*+\S{0,60}?[:/&\\])")
+#: What begins any other element with an attribute that loads, runs or leads away. An attribute may hide it with a
+#: bracket in quotes.
+_OPEN_LOADING: Final = re.compile(
+    r"<(?=[a-z](?:[^<>]{0,4096}?[\s/\"'](?:style|background|on[a-z]{2,30}|src\w{0,10}|imagesrcset|href|xlink:href|"
+    r"action|formaction|data|poster|ping|cite|longdesc|manifest|code|codebase|archive|classid|usemap|dynsrc|lowsrc)"
+    r"\s{0,9}=|[^<>=]{0,200}=\s{0,9}[\"'][^\"'<>]{0,4096}[<>]))",
+    re.IGNORECASE,
+)
 _AUTOLINK: Final = re.compile(r"<((?:https?|ftp|mailto):[^<>\s]{1,4096})>", re.IGNORECASE)
 #: What comes after the scheme, so that the search begins with a constant.
 _URL: Final = re.compile(r"""://[^\s<>"'`\u27e6\u27e7]{1,4096}""")
@@ -36,6 +46,7 @@ _DATA: Final = re.compile(
     r"\bdata:(?:[a-z]{1,20}/[a-z0-9.+-]{1,100}[^,\s]{0,200}|(?:;[^,\s]{1,100})|(?=,\S)),[^\s\"'<>)\]]*", re.IGNORECASE
 )
 _SCRIPT: Final = re.compile(r"\b(javascript|vbscript|livescript):(?=\S)[^\s\"'<>)\]]{1,4096}", re.IGNORECASE)
+_LEADS_AWAY: Final = re.compile(r"[:&\\]|//")
 _ENDS: Final = ").,;:!?]}"
 #: What is drawn or encoded, and not written: words are shorter, or have something between them.
 _OPAQUE: Final = re.compile(r"[A-Za-z0-9=]{24,}")
@@ -52,7 +63,9 @@ def neutral(text: str) -> str:
         text = step(pattern.sub(change, text))
     # What the patterns above do not know as a link is none without these.
     if "<" in text:
-        text = _OPEN_TAG.sub("\u2039", text)
+        text = _OPEN_LOADING.sub("\u2039", _OPEN_TAG.sub("\u2039", text))
+    if "]:" in text:
+        text = _LABEL_END.sub("] :", text)
     text = text.replace("](", "] (")
     return before if text == before else text
 
@@ -77,6 +90,8 @@ def _without_image(found: re.Match[str]) -> str:
 
 def _without_link(found: re.Match[str]) -> str:
     where = found[2] or found[3] or ""
+    if where and not _LEADS_AWAY.search(where):  # code, such as f[0](x), or a name on the client's own side
+        return f"[{found[1]}] {found[0][len(found[1]) + 2 :]}"
     return f"{found[1]} \u27e6{_shown(where)}\u27e7" if where else found[1]
 
 
