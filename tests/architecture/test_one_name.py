@@ -41,7 +41,6 @@ SAME_CLASS = {
     "Node": "of JSON with comments, and of a schema",
     "Origin": "of a setting, and of a function",
     "Page": "of a list, and of an author's results: the second is public",
-    "Pattern": "of LIKE, and of an argument: both are public",
     "Permission": "as it is configured, and as it is listed",
     "Place": "of a route, of a schema, and in a client's file",
     "Pool": "of threads, and of calls",

@@ -31,6 +31,7 @@ BESIDE = {
     | {"servers.<name>.oauth.issuers": '["main"]', "issuers.main.metadata": PROVIDER},
     "servers.<name>.oauth": TOKENS | {"servers.<name>.oauth.metadata": PROVIDER},
     "servers.<name>.tools.<name>.budgets": SOURCE | {"budgets.stripe.rate": '"25/second"'},
+    "servers.<name>.rules.<name>": SOURCE | {"servers.<name>.rules.<name>.do": '"confirm"'},
     "servers": SOURCE,
     "issuers.<name>.metadata": {},
     "issuers.<name>.client_id": OWN | {"issuers.<name>.client_secret": '"env:NAME"'},
