@@ -694,11 +694,11 @@ BEGAN, IN_TURN = ["began", "began", "ended", "ended"], ["began", "ended", "began
 BRIEF = [{"guard": "length", "parameter": "text", "max": 3}]
 
 
-@flips("servers.bench.tools.echo.guards", BRIEF, ["", "", None], ["", "argument-dangerous", 3])
+@flips("servers.bench.tools.echo.guards", BRIEF, ["", "", False], ["", "argument-dangerous", True])
 def ask_tool_guards(ward):
     listed = {tool["name"]: tool for tool in ward.modern("tools/list").json()["result"]["tools"]}
     most = listed["echo"]["inputSchema"]["properties"]["text"].get("maxLength")
-    return [*(reason_of(echo(ward, text)) for text in ("abc", "abcd")), most]
+    return [*(reason_of(echo(ward, text)) for text in ("abc", "abcd")), most == 3]
 
 
 GPU = {"servers.bench.tools.work.pools": ["gpu"]}
