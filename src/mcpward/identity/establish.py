@@ -228,14 +228,18 @@ class Identity:
 
         return PendingVerification(mark, ask, asked=STORE, is_opaque=False, is_at_hand=True)
 
-    def _later(self, text: str, arrival: Arrival, value: bytes | None) -> PendingVerification:
-        """Return the proof of a key that may have been made a moment ago.
+    def _later(self, text: str, arrival: Arrival, value: bytes | None) -> Principal | PendingVerification:
+        """Return the proof of a key that may have been made a moment ago; its principal if it has come in meanwhile.
 
         Raises:
             Refusal: credential-invalid; the text is no key, or one that is known and opens nothing here.
         """
         lookup, mark = self._lookup, self._keys.unknown(text)
         server, peer = arrival.server, arrival.peer
+        if mark is None:  # the thread that follows the store may have taken it in since it was looked for
+            principal = self._keys.verify(text, server, peer)
+            if principal is not None:
+                return principal
         if lookup is None or mark is None or lookup.was_refused(mark):
             raise self._keys.refused(text, server, peer)
 

@@ -201,6 +201,24 @@ async def test_a_key_that_is_not_at_hand_is_looked_for_before_it_is_refused() ->
     assert made.looks == 1
 
 
+class TakenIn(KeyCache):
+    """The thread that follows the store takes a key in after the request has looked for it here."""
+
+    record: KeyRecord
+
+    def unknown(self, text: str) -> bytes | None:
+        self.apply([self.record])
+        return super().unknown(text)
+
+
+async def test_a_key_that_comes_in_while_it_is_looked_for_is_served() -> None:
+    made, keys = Made(), TakenIn(PEPPER, CLOCK)
+    keys.record = made.record
+    keys.mark_fresh(CLOCK.monotonic())
+    made.identity = Identity(MODES, keys, URLS, look=made.look)
+    assert await made.told(made.key) is AuthMethod.API_KEY
+
+
 async def test_a_text_that_is_no_key_is_looked_for_once_whether_its_id_is_known_or_not() -> None:
     """Attack 33: a wrong secret under a known id takes as long as an unknown id."""
     made = Made()
