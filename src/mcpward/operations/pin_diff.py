@@ -17,7 +17,7 @@ _NONE: Final = object()
 
 def diff(before: Any, after: Any) -> list[str]:
     """Return a line for each field that differs: ``description: "old" → "new"``. The last one counts the rest."""
-    old, new = dict(_fields(before)), dict(_fields(after))
+    old, new = (dict(_fields(entry)) if entry != {} else {} for entry in (before, after))
     names = [name for name in (*old, *(name for name in new if name not in old)) if _at(old, name) != _at(new, name)]
     lines = [_line(name, _at(old, name), _at(new, name)) for name in names[:_MOST]]
     if len(names) > _MOST:
