@@ -89,7 +89,8 @@ def test_a_client_that_can_ask_is_asked_whatever_its_key_may(ward, action):
     yes = {"action": "accept", "content": {"confirm": True}}
     result = asked(ward, ward.credentials["waived"], inputResponses={key: yes}, requestState=first["requestState"])
     assert result["content"][0]["text"] == "done with care"
-    until(lambda: rows(ward, "tool = 'careful' AND outcome = 'ok'")[-1]["consent"] is None)
+    until(lambda: rows(ward, "tool = 'careful' AND outcome = 'ok'")[-1]["consent"] == "client")
+    assert "ok, a person agreed at the client" in ward.cli("log", "--tool", "careful").stdout
 
 
 def test_a_question_that_was_put_is_not_waived_by_asking_again_without_the_capability(ward):

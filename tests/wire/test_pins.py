@@ -108,6 +108,9 @@ def test_a_changed_and_a_new_tool_are_held_back_until_they_are_approved_and_othe
     checked = shop.cli("approve", "tools", "shop", "--check", check=False)
     assert checked.returncode == 1
     assert "tool price: changed" in checked.stdout
+    assert "tool extra: new" in checked.stdout
+    assert "removed" not in checked.stdout
+    assert "not approved at server shop: 2" in checked.stderr
     shop.cli("approve", "tools", "shop", "price", "--yes")
     until(lambda: names(shop) == ["price", "stock"], seconds=3.0)
     assert answered(shop, "price")

@@ -122,6 +122,15 @@ def test_a_rule_of_hours_refuses_now_and_names_no_argument_and_the_tool_stays_li
     assert "the rule gone-hours refuses the call at this time" in text_of(refused)
 
 
+def test_a_name_that_is_no_keys_id_is_not_judged_as_the_subject_of_a_token_where_none_is_taken(ward):
+    words = ("policy", "test", "--as", "alice", "--tool", "refund", "--arguments", '{"amount": 5}')
+    refused = ward.cli(*words, check=False)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "'alice' is no key's id, and server orders is not in mode oauth (but api-key)" in refused.stderr
+    assert "mcpward key list" in refused.stderr
+    assert ward.cli(*words, "--mode", "operator").stdout.startswith("yes: alice may call orders.refund (")
+
+
 def test_rules_are_listed_and_a_wrong_argument_is_told(ward):
     listed = json.loads(ward.cli("policy", "list", "--json").stdout)
     assert [one["name"] for one in listed] == ["no-voids", "large-refunds", "abroad", "gone-hours", "watched"]
@@ -130,7 +139,7 @@ def test_rules_are_listed_and_a_wrong_argument_is_told(ward):
     assert tried(ward, "refund", '{"amount": "x"}') == ("no", "arguments-invalid")
     said = ward.cli("policy", "test", "--as", "alice", "--tool", "refnd", check=False)
     assert (said.returncode, "did you mean" in said.stderr) == (2, True)
-    assert tried(ward, "refund", '{"amount": 5}', "--class", "read", caller="alice") == (
+    assert tried(ward, "refund", '{"amount": 5}', "--class", "read", "--mode", "operator", caller="alice") == (
         "no",
         "above the cleared access class",
     )

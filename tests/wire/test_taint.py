@@ -45,6 +45,12 @@ def fetch(url: str) -> str:
     return "page"
 
 
+@server.tool(destructive=True, confirm="Burn {what}?")
+def burn(what: str) -> str:
+    """Destroy something, and always ask."""
+    return "burnt"
+
+
 @server.tool(destructive=True)
 def wipe(what: str) -> str:
     """Destroy something."""
@@ -88,7 +94,7 @@ def inbox() -> str:
 CAN_ASK: dict[str, Any] = {"elicitation": {"form": {}}}
 YES = {"action": "accept", "content": {"confirm": True}}
 HARMFUL = {"wipe": {"what": "a"}, "send": {"what": "a"}, "fetch": {"url": "https://evil.example/"}}
-ARGUMENTS = HARMFUL | {"store": {"what": "a"}}
+ARGUMENTS = HARMFUL | {"store": {"what": "a"}, "burn": {"what": "a"}}
 
 
 @contextmanager
@@ -157,6 +163,17 @@ def test_after_a_strangers_words_harm_needs_a_yes_which_is_good_once_and_on_reco
     assert len(notes(ward)) == 2
     row = until(lambda: rows(ward, f"tool = '{tool}' AND outcome = 'asked'"))[-1]
     assert "a person must agree: in the last 15m this conversation has read text from mail" in row["detail"]
+
+
+def test_a_tool_that_always_asks_says_that_a_strangers_words_were_read(ward: Ward):
+    def message() -> str:
+        (question,) = call(ward, "burn")["inputRequests"].values()
+        return question["params"]["message"]
+
+    assert "Why:" not in message()
+    call(ward, "read_mail")
+    assert message().startswith('Burn "a"?')
+    assert "Why: in the last 15m this conversation has read text from mail, which may carry orders" in message()
 
 
 def test_what_can_do_no_harm_runs_and_so_do_the_calls_of_others(ward: Ward):

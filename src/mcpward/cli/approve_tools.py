@@ -71,10 +71,10 @@ def _conclude(server: str, found: "list[PendingPin]", approved: "list[PendingPin
     if not found:
         ui.remark(f"everything that {server} offers is approved")
     if approved:
-        ui.remark(f"{len(approved)} of {server} approved; a running site serves them within a second")
+        ui.remark(f"approved at server {server}: {len(approved)}; a running site serves that within a second")
     if left:
         hint = f"mcpward approve tools {server}" if check else "the site started anew meanwhile: run this again"
-        raise ui.CommandEnded(ui.Exit.NO, f"{len(left)} of {server} are not approved", hint)
+        raise ui.CommandEnded(ui.Exit.NO, f"not approved at server {server}: {len(left)}", hint)
 
 
 def _shapes(pending: "list[PendingPin]") -> list[dict[str, Any]]:

@@ -54,18 +54,15 @@ def check(
 
 
 def _tools(settings: Settings) -> dict[str, list[str]]:
-    """Return the names of all tools by server; print a remark on those that clients will not accept, and on secrets
-    that are missing.
-    """
-    from mcpward.operations.asked_secrets import missing_secrets
-    from mcpward.operations.cross_checks import name_remarks
+    """Return the names of all tools by server; print what a start warns of, such as arguments without a bound."""
+    from mcpward.operations.cross_checks import name_remarks, start_remarks
     from mcpward.operations.tool_sources import load_tool_sources
 
     registries = asyncio.run(load_tool_sources(settings, CLOCK, needs_secrets=True))
     for line in name_remarks(registries):
         ui.remark(ui.safe(line))
-    for one in missing_secrets(registries):
-        ui.remark(ui.safe(f"{one.where}: {one.what}: {one.hint}"))
+    for one in start_remarks(settings, registries):
+        ui.remark(ui.safe(f"{one.where}: {one.what}: {one.hint}" if one.where else f"{one.what}: {one.hint}"))
     return {name: sorted(tool.name for tool in registry.declared) for name, registry in registries.items()}
 
 

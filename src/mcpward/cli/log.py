@@ -209,16 +209,23 @@ def _cells_of_act(row: Row) -> tuple[str, ...]:
 
 
 def _outcome(row: Row) -> str:
-    """The outcome in a word, its error id, how often, the limits that refused or would have, what waived consent."""
+    """The outcome in a word, its error id, how often, the limits that refused or would have, how consent was had."""
     outcome = row["reason"] or row["outcome"]
     if row["count"] is not None:
         outcome += f" × {row['count']:,} until {moment_text(row['last_at'])[11:]}"
     under = f" (error {row['error_id']})" if row["error_id"] else ""
     by = f" ({row['limit_name']})" if row["limit_name"] else ""
     over = f", over {row['would_refuse']}" if row["would_refuse"] else ""
-    by_whom = row["consent"] or ""
-    waived = f", {'by' if by_whom.startswith('approval') else 'consent waived by'} {by_whom}" if by_whom else ""
-    return f"{outcome}{under}{by}{over}{waived}"
+    return f"{outcome}{under}{by}{over}{_consent(row['consent'] or '')}"
+
+
+def _consent(by: str) -> str:
+    """Return how a person's yes was had: by the client, by an approval elsewhere, or waived by the operator."""
+    if not by:
+        return ""
+    if by == "client":
+        return ", a person agreed at the client"
+    return f", by {by}" if by.startswith("approval") else f", consent waived by {by}"
 
 
 def _short(text: str, most: int = 60) -> str:

@@ -123,11 +123,11 @@ def try_call(
     chosen = chosen_server(settings, server)
     raw = _object(arguments)
     moment = CLOCK.now() if at is None else parse_moment(at, "--at")
-    principal = _principal(settings, chosen, caller, mode, tuple(scope or ()), _class(access))
     sources = asyncio.run(load_tool_sources(settings, CLOCK))
     names = [one.name for one in sources[chosen].declared]
     if tool not in names:
         raise ui.CommandEnded(ui.Exit.USAGE, f"server {chosen} has no tool {tool!r}", meant(tool, sorted(names)))
+    principal = _principal(settings, chosen, caller, mode, tuple(scope or ()), _class(access))
     answer = may_call(settings, sources[chosen], principal, tool, raw, moment)
     _tell(answer, caller, f"{chosen}.{tool}", moment, as_json=json)
 
@@ -139,9 +139,10 @@ def _tell(answer: "PolicyAnswer", caller: str, what: str, at: float, *, as_json:
         told = {"answer": word, "by": answer.by, "reason": answer.reason, "at": moment_text(at), "problems": problems}
         ui.answer_json(told)
     else:
-        how = {"no": "may not call", "confirm": "may call, with a person's yes,", "yes": "may call"}[word]
+        how = "may not call" if word == "no" else "may call"
+        asked = " with a person's approval" if word == "confirm" else ""
         reason = f": {answer.reason}" if answer.reason else ""
-        ui.answer(ui.safe(f"{word}: {caller} {how} {what} ({answer.by}{reason})"))
+        ui.answer(ui.safe(f"{word}: {caller} {how} {what}{asked} ({answer.by}{reason})"))
         for one in answer.problems:
             ui.answer(ui.safe(f"  {one.path or 'arguments'}: {one.rule}"))
     if not answer.is_allowed:
@@ -157,6 +158,11 @@ def _principal(
     if record is None:
         if mode not in _WAYS:
             raise ui.CommandEnded(ui.Exit.USAGE, f"--mode: {mode!r} is none", f"one of {', '.join(_WAYS)}")
+        modes = settings.servers[server].modes
+        if mode != "operator" and mode not in modes:
+            has = ", ".join(sorted(modes))
+            what = f"{caller!r} is no key's id, and server {server} is not in mode {mode} (but {has})"
+            raise ui.CommandEnded(ui.Exit.USAGE, what, "mcpward key list prints the ids of keys")
         return named_caller(server, caller, _WAYS[mode], scopes, access)
     principal = key_caller(record, server)
     if principal is None:

@@ -58,7 +58,7 @@ def read_caller_path(text: str) -> CallerPath:
         return CallerPath("", text)
     if group in GROUPS and name and len(name) <= _LONGEST and name.isprintable():
         return CallerPath(group, name)
-    raise ValueError(f"{text!r} is nothing that mcpward knows of a caller: write {SYNTAX}")
+    raise ValueError(f"{text!r} is not a value that mcpward has of a caller: write {SYNTAX}")
 
 
 def _member(claims: Mapping[str, Any], name: str) -> Any:

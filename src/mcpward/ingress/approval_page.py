@@ -47,9 +47,9 @@ _HEADERS: Final = (
     (b"x-robots-tag", b"noindex"),
 )
 _TOLD: Final = {
-    ApprovalStatus.APPROVED.value: "Approved. The call can be made now, once. You can close this page.",
-    ApprovalStatus.DENIED.value: "Denied. You can close this page.",
-    ApprovalStatus.USED.value: "Approved, and the call was made. You can close this page.",
+    ApprovalStatus.APPROVED.value: ("Approved", "The call can be made now, once. You can close this page."),
+    ApprovalStatus.DENIED.value: ("Denied", "The call does not run. You can close this page."),
+    ApprovalStatus.USED.value: ("Approved", "The call was made. You can close this page."),
 }
 
 
@@ -109,14 +109,15 @@ class ApprovalPages:
             ("Server", row.server),
             ("Tool", row.tool),
             ("Caller", call.who),
-            ("From", call.peer),
-            ("Ends", moment_text(row.expires_at)),
+            ("Address", call.peer),
+            ("Open until", moment_text(row.expires_at)),
         )
         listed = "".join(f"<dt>{name}</dt><dd>{html.escape(value)}</dd>" for name, value in facts)
         asked = f"<pre>{html.escape(call.question)}</pre><dl>{listed}</dl>"
         told = _TOLD.get(row.status)
         if told is not None:
-            return _page(200, told.partition(".")[0], f"<p>{told}</p>{asked}")
+            title, text = told
+            return _page(200, title, f"<p>{text}</p>{asked}")
         form = (
             '<form method="post" autocomplete="off">'
             f'<input type="hidden" name="token" value="{self._approvals.form_token(link)}">'

@@ -55,14 +55,19 @@ def tell_names(settings: Settings, sources: Mapping[str, ToolSource]) -> None:
     """
     for line in name_remarks(sources):
         _log.warning(line)
-    for finding in unbounded_remarks({name: one.bounds for name, one in settings.servers.items()}, sources):
-        _log.warning(finding.what, where=finding.where, hint=finding.hint)
-    for finding in (*missing_secrets(sources), *shared_secrets(sources)):
+    for finding in start_remarks(settings, sources):
         _log.warning(finding.what, where=finding.where, hint=finding.hint)
     env.tell_trimmed()
+
+
+def start_remarks(settings: Settings, sources: Mapping[str, ToolSource]) -> Iterator[Finding]:
+    """Yield each thing that works but is probably not intended, with its place in the source and the fix."""
+    yield from unbounded_remarks({name: one.bounds for name, one in settings.servers.items()}, sources)
+    yield from missing_secrets(sources)
+    yield from shared_secrets(sources)
     for server, author in authors_of(sources).items():
         for one in remarks_of(author):
-            _log.warning(f"server {server}: {one.what}", where=one.where, hint=one.hint)
+            yield Finding(f"server {server}: {one.what}", one.where, one.hint)
 
 
 def name_remarks(sources: Mapping[str, ToolSource]) -> list[str]:

@@ -39,7 +39,7 @@ def diff(before: Any, after: Any, *, is_whole: bool = False) -> list[str]:
     With ``is_whole`` nothing is cut: nobody approves what they were not shown.
     """
     caps = _FOR_APPROVAL if is_whole else _FOR_LOG
-    old, new = dict(_fields(before, caps)), dict(_fields(after, caps))
+    old, new = (dict(_fields(entry, caps)) if entry != {} else {} for entry in (before, after))
     names = [name for name in (*old, *(name for name in new if name not in old)) if _at(old, name) != _at(new, name)]
     lines = [_line(name, _at(old, name), _at(new, name), caps.characters) for name in names[: caps.fields]]
     if len(names) > caps.fields:

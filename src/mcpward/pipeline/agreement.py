@@ -82,6 +82,7 @@ class Agreement:
         answers = await channel.ask([question])
         if not is_yes(answers[question.key]):
             raise Refusal(Reason.CONSENT_MISSING, "the person did not agree", Remedy(DECLINED))
+        channel.trail.agreed()
         return ""
 
     async def give_back(self, approval_id: str) -> None:

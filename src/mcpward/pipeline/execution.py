@@ -164,8 +164,8 @@ class Execution:
         """
         tool = accepted.tool
         need = self._agreement.need(accepted)
-        if need is None and tool.asks_tainted:
-            need = await self._tainted(accepted.call, channel)
+        if tool.asks_tainted:
+            need = await self._tainted(accepted.call, channel, need)
         approval = await self._agreement.agree(accepted, channel, need) if need is not None else ""
         used_up = channel.state.id if need is not None or is_used_up(tool) else ""
         try:
@@ -179,13 +179,15 @@ class Execution:
             raise
         return used_up, approval
 
-    async def _tainted(self, call: Call, channel: CallChannel) -> Need | None:
-        """Return the need of a person's yes in a conversation that has read what strangers wrote."""
+    async def _tainted(self, call: Call, channel: CallChannel, need: Need | None) -> Need | None:
+        """Return the need of a person's yes. In a conversation that has read what strangers wrote, the person reads
+        that too, beside the reason that there was already.
+        """
         why = await self._taints.why(call)
         if not why:
-            return None
+            return need
         channel.trail.withheld(f"a person must agree: {why}")
-        return Need(why)
+        return Need(f"{need.why}; {why}" if need is not None and need.why else why)
 
     async def _spend(self, call: Call, state: State) -> None:
         """Use up the answers, at whichever worker they come: no answer counts for two runs (attack 133)."""

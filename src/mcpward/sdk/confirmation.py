@@ -56,7 +56,7 @@ def _wording(text: str, names: Collection[str], what: str, place: str) -> Wordin
         raise AuthoringError(f"{what}: confirm: {wrong}", place, _EXAMPLE) from None
     for name in unknown_names(wording, names):
         no = no_parameter(f"{what}: confirm", name, names, place)
-        hint = f"{no.hint}; what is no argument comes from a function: confirm=question"
+        hint = f"{no.hint}; for anything but an argument, write a function: confirm=question"
         raise AuthoringError(no.what, place, hint)
     return wording
 

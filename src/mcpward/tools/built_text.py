@@ -76,7 +76,7 @@ def _of_name(node: ast.Name | ast.Attribute, source: FunctionSource, depth: int)
         if values:
             return next((how for one in values if (how := building(one, source, depth + 1))), "")
         if any(node.id == one.name for one in source.signature.parameters):
-            return "the caller: it is the argument of a parameter"
+            return "the caller: the whole text comes from a parameter"
     found = source.resolved(node)
     if type(found) is not str or CONSTANTS.own(found) is not None:
         return ""

@@ -20,6 +20,7 @@ from mcpward.core.values import Call, Rate, Tool, UnknownArguments
 from mcpward.core.work import loaded
 from mcpward.sdk.database.constants import CONSTANTS
 from mcpward.sdk.definitions import ToolDefinition
+from mcpward.sdk.guards.author_guards import value_guards
 from mcpward.sdk.guards.parameter_guard import Guard
 from mcpward.sdk.owned import Owned
 from mcpward.sdk.schema.arguments import Arguments
@@ -336,7 +337,7 @@ def _tool(
         caller_values=filled,
         unbounded=unbounded,
         owned=owned_rows(definition, returns),
-        guards=tuple(map(repr, guards)),
+        guards=(*map(repr, guards), *value_guards(definition.signature)),
     )
 
 

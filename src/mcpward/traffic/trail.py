@@ -211,6 +211,10 @@ class Trail(Struct, eq=False, gc=False):
         """
         self.consent = by
 
+    def agreed(self) -> None:
+        """Note that a tool runs because its client returned its person's yes."""
+        self.consent = "client"
+
     def approved(self, approval_id: str) -> None:
         """Note that a tool runs by an approval that a person gave elsewhere."""
         self.consent = f"approval {approval_id}"

@@ -139,6 +139,23 @@ def test_a_source_that_is_there_is_found_without_running_it(cli, folder, source)
     assert cli("config", "check").code == 0
 
 
+def test_a_check_that_loads_says_what_a_start_warns_of(cli, folder):
+    (folder / "tools.py").write_text(
+        "from mcpward import Database, Server\n"
+        "server = Server('orders')\n"
+        "db = Database('sqlite:///x.db', read_only=False)\n"
+        "@server.tool(read_only=True)\n"
+        "async def wipe(word: str) -> int:\n"
+        "    'Wipe.'\n"
+        "    return await db.execute('DELETE FROM x WHERE word = :word', word=word)\n"
+    )
+    sourced(folder, "tools.py")
+    said = cli("config", "check", "--load")
+    assert (said.code, said.out) == (0, "")
+    assert "tools.py:4: server orders: tool 'wipe': word has no bound; default bounds hold: write word:" in said.err
+    assert "tools.py:7: server orders: tool 'wipe' is read_only, and db.execute() changes data: remove" in said.err
+
+
 def test_a_check_loads_the_tools_when_it_is_asked_to(cli, folder):
     (folder / "tools.py").write_text(TWO_TOOLS)
     sourced(folder, "tools.py", '[budgets.stripe]\nrate = "5/second"\n')

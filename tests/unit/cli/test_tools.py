@@ -18,6 +18,28 @@ def cancel(order: int) -> str:
     """Cancel one."""
     return "cancelled"
 '''
+GUARDED = '''
+from typing import Annotated
+from mcpward import Argv, Length, Limit, ParameterGuard, SafeFile, SafePath, Server
+
+server = Server("notes")
+
+
+class Even(ParameterGuard):
+    def check(self, value):
+        return None if value % 2 == 0 else "an even number"
+
+
+@server.tool(read_only=True)
+def find(
+    path: Annotated[SafeFile, SafePath("notes")],
+    words: Annotated[list[Annotated[str, Argv()]], Length(max=3)],
+    number: Annotated[int, Even()],
+    size: Annotated[int, Limit(max=9)],
+) -> str:
+    """Find notes."""
+    return "found"
+'''
 SITE = """
 [servers.orders]
 source = "tools.py"
@@ -69,3 +91,14 @@ def test_what_is_not_there_is_told_with_the_nearest_name(folder, cli):
     (folder / "broken.py").write_text("x = (\n")
     said = cli("tools", "broken.py")
     assert (said.code, "broken.py:1" in said.err) == (2, True)
+
+
+def test_the_list_has_the_guards_of_values_that_no_schema_shows_whole(folder, cli):
+    (folder / "notes").mkdir()
+    (folder / "tools.py").write_text(GUARDED)
+    said = cli("tools", "tools.py")
+    row = said.out.splitlines()[1]
+    assert "path: SafePath, words: Argv, number: Even  " in row
+    assert "size" not in row  # the schema has all of it: maximum
+    (tool,) = cli("tools", "tools.py", "--json").json
+    assert tool["guards"][1].startswith("words: Argv(")

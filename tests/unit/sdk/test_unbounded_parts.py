@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mcpward import Limit, Server
+from mcpward import Email, Limit, OneOf, Server, Uuid
 from mcpward.core.integral import LEAST, MOST
 from mcpward.sdk.schema.arguments import Arguments
 from mcpward.sdk.schema.author_schema import Written
@@ -204,3 +204,27 @@ def test_an_open_written_schema_has_a_number_of_members():
 )  # fmt: skip
 def test_a_pattern_is_a_bound_if_it_is_anchored_and_finite(pattern: str, is_finite: bool):
     assert is_finite_pattern(pattern) is is_finite
+
+
+@pytest.mark.parametrize(
+    "bounded",
+    [
+        {"maxLength": 5, "anyOf": [{"type": "string"}, {"type": "null"}]},
+        {"format": "uuid", "anyOf": [{"type": "string"}, {"type": "null"}]},
+        {"enum": ["a", None], "anyOf": [{"type": "string"}, {"type": "null"}]},
+        {"minimum": 0, "maximum": 5, "anyOf": [{"type": "integer"}, {"type": "null"}]},
+        {"maxItems": 5, "oneOf": [{"type": "array", "items": False}, {"type": "array"}]},
+    ],
+)
+def test_a_bound_beside_the_choices_of_types_holds_for_each(bounded: dict[str, Any]):
+    assert found(written({"properties": {"a": bounded}})) == []
+
+
+def test_a_bound_of_a_list_is_none_of_its_items():
+    part = {"maxItems": 5, "maxLength": 5, "anyOf": [{"type": "array", "items": {"type": "string"}}]}
+    assert found(written({"properties": {"a": part}})) == [("a[]", "string")]
+
+
+@pytest.mark.parametrize("guard", [Email(), Uuid(), OneOf(["a", "b"])])
+def test_an_optional_text_with_a_guard_that_has_an_end_is_bounded(guard: Any):
+    assert found(typed(Annotated[str | None, guard])) == []

@@ -12,7 +12,7 @@ from mcpward.sdk.guards.function_rule import Rule
 from mcpward.sdk.guards.parameter_guard import Guard, ParameterGuard, name_of
 from mcpward.sdk.guards.placed import Placed
 from mcpward.sdk.guards.safe_path import SafePath
-from mcpward.sdk.schema.bounds import annotated
+from mcpward.sdk.schema.bounds import annotated, is_native
 from mcpward.sdk.signature import Signature
 
 _LISTS = (list, tuple, set, frozenset)
@@ -43,6 +43,23 @@ def read_guards(guards: Any, signature: Signature, what: str, place: str) -> tup
                 raise AuthoringError(f"{what}: {wrong.what}", place, wrong.hint) from None
         read.append(guard)
     return (*read, *_waiting(annotations, what, place))
+
+
+def value_guards(signature: Signature) -> tuple[str, ...]:
+    """Return the guards in annotations of which the published schema does not have all, as an operator reads them."""
+    return tuple(
+        dict.fromkeys(
+            f"{parameter.name}: {_written(guard)}"
+            for parameter in signature.parameters
+            for _, metadata in annotated(parameter.annotation, set())
+            for guard in metadata
+            if isinstance(guard, ParameterGuard) and not (guard.is_published or guard.waits or is_native(guard))
+        )
+    )
+
+
+def _written(guard: ParameterGuard) -> str:
+    return name_of(guard) if type(guard).__repr__ is object.__repr__ else repr(guard)
 
 
 def openings_of(signature: Signature) -> tuple[str, ...]:

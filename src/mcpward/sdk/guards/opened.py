@@ -20,11 +20,12 @@ from mcpward.sdk.guards.path_name import Unnamed, parts_of
 _ROOT: Final = PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _MODE: Final = 0o640
 _READABLE: Final = "the name of an existing file below the folder"
-_NO_LINK: Final = "a path below the folder that leads over no link and no file"
+_NO_LINK: Final = "a path below the folder without links"
+_FOLDERS: Final = "a path below the folder whose folders are folders, and not files or links"
 #: What a caller may know of an error of the system; all other errors fail the call, with an error id.
 _RULES: Final = {
     errno.ENOENT: _READABLE,
-    errno.ENOTDIR: _NO_LINK,
+    errno.ENOTDIR: _FOLDERS,
     errno.ELOOP: _NO_LINK,
     errno.EXDEV: _NO_LINK,
     errno.EACCES: "a file that may be opened",

@@ -31,7 +31,7 @@ class Pattern(ParameterGuard):
             self._matches = matcher(self._whole)
         except ValueError:
             hint = "no lookaround, no backreferences, each bracket closed"
-            raise AuthoringError(f"Pattern: {pattern!r} is beyond the engine", hint=hint) from None
+            raise AuthoringError(f"Pattern: {pattern!r} is not supported", hint=hint) from None
         if example and not self._matches(example):
             raise AuthoringError("Pattern: its example does not match it", hint="correct one of the two")
         self._example = example

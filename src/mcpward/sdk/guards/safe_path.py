@@ -50,7 +50,8 @@ class SafePath(ParameterGuard):
             raise AuthoringError("SafePath: root is a folder", hint='write SafePath("reports")')
         self.root = author_place().folder / root
         if not self.root.is_dir():
-            raise AuthoringError(f"SafePath: {root} is no folder", hint="create it, or correct the path")
+            hint = "create it, or correct the path: a relative one starts at the folder of this file"
+            raise AuthoringError(f"SafePath: there is no folder {self.root}", hint=hint)
         if isinstance(suffixes, str) or not all(isinstance(one, str) and one for one in said[1]):
             raise AuthoringError("SafePath: suffixes is a list of texts", hint='write suffixes=[".txt", ".csv"]')
         for name, most in (("max_bytes", max_bytes), ("max_entries", max_entries)):
@@ -145,7 +146,7 @@ def _leads_over_link(root: Path, parts: tuple[str, ...]) -> str | None:
     try:
         os.close(open_beneath(folder, parts, PATH))
     except OSError as error:
-        return None if error.errno in _ABSENT else "a path below the folder that leads over no link"
+        return None if error.errno in _ABSENT else "a path below the folder without links"
     finally:
         os.close(folder)
     return None

@@ -60,12 +60,12 @@ def _require(who: str, kind: Any, bounds: list[Any], where: str) -> None:
             most = getattr(bound, "max_length", None) or getattr(bound, "max", None) or 100
             hint = f"write Annotated[{_name(kind)}, Limit(max={most})]"
             raise AuthoringError(f"{who}: a length bounds texts and lists, and {_name(kind)} is neither", where, hint)
-        if isinstance(bound, ParameterGuard) and bound.kinds and not types & bound.kinds and not _is_native(bound):
+        if isinstance(bound, ParameterGuard) and bound.kinds and not types & bound.kinds and not is_native(bound):
             read = " or ".join(_READ[one] for one in sorted(bound.kinds))
-            raise AuthoringError(f"{who}: {name} reads {read}, and {_name(kind)} is none", where, _fitting(bound))
+            raise AuthoringError(f"{who}: {name} reads {read}, and the type is {_name(kind)}", where, _fitting(bound))
 
 
-def _is_native(bound: ParameterGuard) -> bool:
+def is_native(bound: ParameterGuard) -> bool:
     """Whether pydantic knows the bound itself, and it was looked at above."""
     return isinstance(bound, Limit | Length)
 

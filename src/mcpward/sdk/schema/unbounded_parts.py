@@ -18,6 +18,13 @@ _FINITE: Final = frozenset(
         "uuid",
     }
 )  # fmt: skip
+#: Keywords that bound a value wherever they stand beside the schemas of its types.
+_OUTER: Final = frozenset(
+    {
+        "const", "enum", "exclusiveMaximum", "exclusiveMinimum", "format", "maxItems", "maxLength", "maxProperties",
+        "maximum", "minimum", "pattern",
+    }
+)  # fmt: skip
 _MOST_FOUND: Final = 200
 _DEEPEST: Final = 16
 _LONGEST: Final = 100_000
@@ -50,7 +57,7 @@ def unbounded_parts(schema: Mapping[str, Any], *, is_written: bool) -> tuple[Unb
     """
     fixes = _WRITTEN if is_written else _ANNOTATED
     found: dict[tuple[str, str], None] = {}
-    for path, kind in _walk(schema, schema, "", frozenset()):
+    for path, kind in _walk(schema, schema, "", frozenset(), {}):
         found[path, kind] = None
         if len(found) >= _MOST_FOUND:
             break
@@ -61,35 +68,39 @@ def _fix(path: str, fix: str, is_written: bool) -> str:
     return fix if is_written or not path.isidentifier() else f"{path}: {fix}"
 
 
-def _walk(schema: Any, root: Mapping[str, Any], path: str, within: frozenset[int]) -> _Walk:
-    """``within`` are the schemas that this one is a part of: one that refers to itself is walked once."""
+def _walk(schema: Any, root: Mapping[str, Any], path: str, within: frozenset[int], outer: Mapping[str, Any]) -> _Walk:
+    """``within`` are the schemas that this one is a part of: one that refers to itself is walked once. ``outer`` are
+    the bounds that hold for the same value beside it: guards write theirs beside an ``anyOf`` with null.
+    """
     if schema is True or schema == {}:
         yield path, "any"
     if not isinstance(schema, Mapping) or id(schema) in within or len(within) > _DEEPEST:
         return
     within |= {id(schema)}
-    for kind, is_bounded in _kinds(schema):
-        if not is_bounded(schema):
+    bounds = {**outer, **schema} if outer else schema
+    for kind, is_bounded in _kinds(bounds):
+        if not is_bounded(bounds):
             yield path, kind
+    outer = {word: bounds[word] for word in _OUTER & bounds.keys()}
     target = _target(root, schema.get("$ref"))
     for beside in (target, schema.get("then"), schema.get("else"), *_listed(schema, "allOf")):
         if isinstance(beside, Mapping) and beside:
-            yield from _walk(beside, root, path, within)
+            yield from _walk(beside, root, path, within, outer)
     for keyword in ("anyOf", "oneOf"):
         for choice in _listed(schema, keyword):
-            yield from _walk(choice, root, path, within)
+            yield from _walk(choice, root, path, within, outer)
     yield from _below(schema, root, path, within)
 
 
 def _below(schema: Mapping[str, Any], root: Mapping[str, Any], path: str, within: frozenset[int]) -> _Walk:
     for name, part in _mapped(schema, "properties").items():
-        yield from _walk(part, root, f"{path}.{name}" if path else name, within)
+        yield from _walk(part, root, f"{path}.{name}" if path else name, within, {})
     for part in (*_mapped(schema, "patternProperties").values(), schema.get("additionalProperties")):
         if isinstance(part, Mapping):
-            yield from _walk(part, root, f"{path}.*" if path else "*", within)
+            yield from _walk(part, root, f"{path}.*" if path else "*", within, {})
     for part in (*_listed(schema, "prefixItems"), schema.get("items")):
         if isinstance(part, Mapping) or part is True:
-            yield from _walk(part, root, f"{path}[]", within)
+            yield from _walk(part, root, f"{path}[]", within, {})
 
 
 def _kinds(schema: Mapping[str, Any]) -> Iterator[tuple[str, Callable[[Mapping[str, Any]], bool]]]:
