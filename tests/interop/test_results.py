@@ -56,6 +56,7 @@ PAGES = {
     "count": {"to": 1}, "wrap": {"order_id": 1}, "verse": {"about": "lamps"}, "places": {}, "empty": {},
     "between": {"start": "2026-01-01", "end": "2026-01-31"}, "products": {"name": "lamp"}, "lamps": {"colour": "red"},
     "describe": {"names": ["lamp"]}, "close_shop": {"closed": False}, "parcels": {},
+    "my_shelf": {"contains": "la"}, "parcel": {"parcel_id": 1}, "cancel_order": {"order_id": "1"},
 }  # fmt: skip
 README = {"find_notes": {"word": "door"}}
 FORMS: dict[str, Any] = {name: {} for name in (*forms.SIMPLE, *forms.OBJECTS)}

@@ -4,6 +4,7 @@ import json
 import random
 import re
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -184,7 +185,9 @@ def drawn_call(draw: random.Random) -> tuple[str, dict]:
         tool = draw.choice(["get_order", "get_total", "void_order", "cancel_order"])
         more = {"total": 1.5} if tool == "cancel_order" else {}
         return tool, {"order_id": draw.choice(["7", "8", "12345", "Boss"])} | more
-    arguments = {"amount": draw.choice([-1, -0.0, 0, 10, 10.0, 10.000001, 40, 45.5, 50, 51, 1e300, "5", True, None])}
+    arguments: dict[str, Any] = {
+        "amount": draw.choice([-1, -0.0, 0, 10, 10.0, 10.000001, 40, 45.5, 50, 51, 1e300, "5", True, None])
+    }
     if draw.random() < 0.6:
         arguments["country"] = draw.choice(["DE", "FR", "de", "US", ""])
     if draw.random() < 0.6:

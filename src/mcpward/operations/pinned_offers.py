@@ -157,7 +157,8 @@ async def pending_pins(
 def _pending(one: Pin) -> PendingPin:
     is_new = one.approved is None
     before, after = entry_of_pin(one.approved_entry), entry_of_pin(one.seen_entry)
-    lines = diff({}, after) if is_new else diff(before, after) if one.approved != one.seen else ["trusted by a start"]
+    is_same = one.approved == one.seen
+    lines = ["trusted by a start"] if is_same else diff({} if is_new else before, after, is_whole=True)
     return PendingPin(one.id, one.kind, one.name, one.seen, is_new, tuple(lines))
 
 

@@ -88,7 +88,7 @@ def test_a_path_leads_into_objects_and_any_entry_of_a_list_counts_for_a_denial()
 
 
 def test_an_argument_whose_name_has_the_dots_of_a_path_does_not_stand_for_the_one_at_the_path():
-    test = ArgumentTest("customer.country", Condition(none_of=["DE"]))
+    test = ArgumentTest("customer.country", Condition(none_of=("DE",)))
     assert test.holds({"customer": {"country": "XX"}, "customer.country": "DE"}, is_strict=True)
 
 
