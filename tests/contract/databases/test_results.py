@@ -138,9 +138,8 @@ async def test_null_in_place_of_a_list_finds_nothing(db):
     assert await db.query("SELECT id FROM products WHERE id NOT IN :ids", ids=None) == []
 
 
-async def test_casts_arrays_and_slices_of_postgresql_are_no_names(place, db):
-    if place.kind != "postgresql":
-        pytest.skip("forms of PostgreSQL")
+@pytest.mark.parametrize("place", ["postgresql"], indirect=True)
+async def test_casts_arrays_and_slices_of_postgresql_are_no_names(db):
     rows = await db.query("SELECT :number::int AS n, :x::text AS t", number=7, x="y")
     assert rows == [{"n": 7, "t": "y"}]
     rows = await db.query("SELECT id FROM products WHERE name = ANY(ARRAY[:a, :b]) ORDER BY id", a="lamp", b="table")

@@ -328,3 +328,13 @@ async def test_a_page_is_bounded_in_size_and_depth():
         assert "offset + limit is at most 1000; filter more" in deep.text
         assert "limit: an integer of 1 to 100" in (await shop.call("rows", limit=101)).text
         assert "offset: an integer of at least 0" in (await shop.call("rows", offset=-1)).text
+
+
+async def test_a_guard_that_waits_and_returns_no_text_fails_its_call_and_no_more():
+    class Wrong(ParameterGuard):
+        async def check(self, value: str) -> str | None:
+            return 5 if value == "five" else None
+
+    tool = tool_of(Annotated[str, Wrong()])
+    assert (await outcome(tool, "five"))[0] == "tool-failed"
+    assert (await outcome(tool, "fine"))[0] is None

@@ -12,7 +12,7 @@ from pydantic_core import to_jsonable_python
 
 from mcpward.core.facts import Problem
 from mcpward.sdk.guards.opened import SafeOpening
-from mcpward.sdk.guards.parameter_guard import ParameterGuard
+from mcpward.sdk.guards.parameter_guard import ParameterGuard, name_of
 from mcpward.sdk.http.safe_url import SafeUrl, text_of
 
 _JSON: Final = frozenset({str, int, float, bool, list, dict, NoneType})
@@ -52,6 +52,8 @@ class Placed:
         return self._read(await said if inspect.isawaitable(said) else said)
 
     def _read(self, said: Any) -> Problem | None:
+        if said is not None and not isinstance(said, str):
+            raise TypeError(f"the guard {name_of(self.guard)} returned {type(said).__name__}, not a text or None")
         return None if said is None else Problem(self.parameter, said)
 
     def __repr__(self) -> str:
