@@ -31,7 +31,7 @@ KEPT = {
     ("authoring.md", "The log has it under the error id, with your line"): "tests/wire/test_failed_tools.py",
     ("databases.md", "error id the log names your line, the statement"): "tests/wire/test_failed_tools.py",
     ("databases.md", "The statement stands in the log as it"): "tests/wire/test_failed_tools.py",
-    ("approvals.md", "The record says of the run by which approval it was"): "tests/wire/test_approvals.py",
+    ("approvals.md", "The record of the run says how it was approved"): "tests/wire/test_consent.py",
     ("policy.md", "The record names the rule."): "tests/wire/test_policy_rules.py",
     ("configuration.md", "the record names what was dropped"): "tests/wire/test_arguments.py",
     ("injection.md", "the record names the reason in `detail`"): "tests/wire/test_pins.py",
