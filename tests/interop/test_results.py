@@ -61,8 +61,8 @@ PAGES = {
 README = {"find_notes": {"word": "door"}}
 FORMS: dict[str, Any] = {name: {} for name in (*forms.SIMPLE, *forms.OBJECTS)}
 WITHHELD: dict[str, Any] = {f"no_{name}": {} for name in forms.WITHHELD}
-#: They refuse by themselves: the caller has no token, an order was shipped.
-MAY_REFUSE = {"parcels", "cancel_order"}
+#: They refuse by themselves: the caller has no token, an order was shipped, a parcel is of someone else.
+MAY_REFUSE = {"parcels", "parcel", "cancel_order"}
 #: Two texts of its author's own, and numbers that lose digits in JavaScript.
 NOT_ALIKE = {"by_hand_in_parts", "large_int", "larger_int", "large_ints"}
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
