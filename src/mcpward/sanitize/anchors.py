@@ -38,9 +38,13 @@ _TAIL: Final = 24
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
 
-#: How dumps of octets begin, and how octets stand in a list. They are of no secret: a text with octets is
-#: looked through, because those of a secret may be in any groups there.
-DUMPS: Final = frozenset([b"00000000: ", b"00000000  ", b"0000000 ", b" 0x", b",0x"])
+#: How octets stand in a list. They are of no secret: a text with octets is looked through, because those of a secret
+#: may be in any groups there.
+LISTS: Final = frozenset([b" 0x", b",0x"])
+#: How dumps of octets begin: with ``NAUGHT``, which is searched for by itself. In one automaton with anchors, each zero
+#: of a text of many would be a beginning to be followed up.
+NAUGHT: Final = b"0000000"
+DUMPS: Final = (b"00000000: ", b"00000000  ", b"0000000 ")
 
 
 def anchors(part: str) -> tuple[set[bytes], set[bytes]]:

@@ -12,7 +12,7 @@ from ahocorasick_rs import BytesAhoCorasick, Implementation
 
 from mcpward.core.pace import step
 from mcpward.core.secret import Secret, value_of
-from mcpward.sanitize.anchors import DUMPS, anchors, beginning
+from mcpward.sanitize.anchors import DUMPS, LISTS, NAUGHT, anchors, beginning
 from mcpward.sanitize.forms import aligned_base64, as_json, encoded_forms, spellings, utf8
 from mcpward.sanitize.matcher import FEW, Matcher
 from mcpward.sanitize.own_words import is_own
@@ -121,7 +121,7 @@ class Known:
             always |= broken  # one automaton searches for more at the same cost
         plain = {anchor for anchor in always if anchor.isascii()}
         self._plain = plain
-        self._always = Matcher(plain | DUMPS if self._texts else plain)  # in the same pass
+        self._always = Matcher(plain | LISTS if self._texts else plain)  # in the same pass
         self._broken, self._beyond = Matcher(broken - always), Matcher(always - plain)
         self.may_be_number = any(_NUMBER.issuperset(part) for found in self._texts for part in found)
         longest = max((len(part) for found in self._texts for part in found), default=0)
@@ -135,6 +135,8 @@ class Known:
                 return True
             data = data.translate(None, _BEYOND_ASCII)  # what stands between two letters of a secret hides it
         if self._always.matches(data) and (self._anchors.matches(data) or has_octets(data)):
+            return True
+        if NAUGHT in data and self._texts and any(begin in data for begin in DUMPS) and has_octets(data):
             return True
         return (b"\\" in data or b"\n" in data) and self._broken.matches(data)
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from mcpward.core.pace import step
 
-_SLICE: Final = 64
+_SLICE: Final = 256
 _TEXTS: Final = {str}
 #: A slice is judged as a whole at so many levels; at all levels, the cost would grow with the depth.
 _LEVELS: Final = 3
