@@ -265,21 +265,19 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     tool's entry in ``tools/list``, ready to encode. ``confirm`` if a person must agree first, ``question`` is the text
     of the request ("" for mcpward's own), ``wording`` its parts if arguments stand in it, and ``asker`` begins the call
     of a function that returns it. ``parameter_of`` maps published names of arguments to the function's own where they
-    differ. ``ask_first`` makes a tool that runs as a task put its questions before the
-    task begins. ``mirrored`` maps each header (``mcp-param-…``, lower-case) to the path of the argument that it repeats
-    (``x-mcp-header``). ``task`` states whether the tool may (``optional``) or must (``required``) run as a task of the
-    tasks extension. ``concurrency`` calls of it may run at once (None: as many as its server allows). It holds a slot
-    in each of ``pools`` while it runs, and draws on budgets by ``draws``. ``unknown_arguments`` is the handling of
-    those that the schema does not have. ``untrusted`` names the origin of what it returns if strangers write that.
-    ``asks_tainted`` has a person agree while the conversation has read such a result.
-    ``suspects`` finds the parts of raw arguments that must be checked before they
-    are bound: None if there are none. ``effort`` is the cost of binding them, None unless it is known to be more than
-    reading them. ``caller_values`` fills the arguments that are the caller's own, None if there are none.
-    reading them. ``caller_values`` fills the arguments that are the caller's own, None if there are none. ``inquire``
-    asks the guards that have to wait about bound arguments, and raises ``Refusal``; None if there are none. ``guards``
-    are all guards in words. ``unbounded`` are the parts of the arguments that the author left without a bound.
-    ``owned`` returns a result with only the caller's own rows, and raises ``Refusal`` (output-refused); None if rows
-    have no owner.
+    differ. ``ask_first`` makes a tool that runs as a task put its questions before the task begins. ``mirrored`` maps
+    each header (``mcp-param-…``, lower-case) to the path of the argument that it repeats (``x-mcp-header``). ``task``
+    states whether the tool may (``optional``) or must (``required``) run as a task of the tasks extension.
+    ``concurrency`` calls of it may run at once (None: as many as its server allows). It holds a slot in each of
+    ``pools`` while it runs, and draws on budgets by ``draws``. ``unknown_arguments`` is the handling of those that the
+    schema does not have. ``untrusted`` names the origin of what it returns if strangers write that. ``asks_tainted``
+    has a person agree while the conversation has read such a result. ``suspects`` finds the parts of raw arguments that
+    must be checked before they are bound: None if there are none. ``effort`` is the cost of binding them, None unless
+    it is known to be more than reading them. ``caller_values`` fills the arguments that are the caller's own, None if
+    there are none. ``inquire`` asks the guards that have to wait about bound arguments, and raises ``Refusal``; None if
+    there are none. ``guards`` are all guards in words. ``unbounded`` are the parts of the arguments that the author
+    left without a bound. ``owned`` returns a result with only the caller's own rows, and raises ``Refusal``
+    (output-refused); None if rows have no owner.
     """
 
     server: str

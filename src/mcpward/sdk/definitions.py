@@ -22,12 +22,11 @@ from mcpward.sdk.template import Template
 class ToolDefinition(Struct, frozen=True, kw_only=True, eq=False):
     """One tool. ``rate`` is still the author's text (or a value); ``deadline_s`` None takes the server's default.
 
-    ``asked`` says whether a person must agree, and how that person is asked.
-    ``task`` says whether it may (``optional``) or must (``required``) run as a task. ``draws`` are what it takes from
-    budgets, ``pools`` those in which it holds a slot. ``unknown_arguments`` is what happens to those that it does not
-    declare; None leaves that to the server. ``untrusted`` is the origin of its results if strangers
-    write them. ``bound`` are
-    the arguments that the caller's identity fills.
+    ``asked`` says whether a person must agree, and how that person is asked. ``task`` says whether it may
+    (``optional``) or must (``required``) run as a task. ``draws`` are what it takes from budgets, ``pools`` those in
+    which it holds a slot. ``unknown_arguments`` is what happens to those that it does not declare; None leaves that to
+    the server. ``untrusted`` is the origin of its results if strangers write them. ``bound`` are the arguments that the
+    caller's identity fills.
     """
 
     name: str

@@ -1,9 +1,6 @@
 """Lists, NULLs, patterns, caps, streams and typed rows mean the same on SQLite, PostgreSQL and MariaDB."""
 
-import sqlite3
-from collections.abc import AsyncIterator, Callable
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from datetime import date
 from enum import StrEnum
 
@@ -11,20 +8,19 @@ import pytest
 from pydantic import BaseModel
 
 from mcpward import Changed, Database, DatabaseFailed, RowList, StatementRefused, ToolError, like
+from support.databases import KINDS, Place, empty_database
 
 WRITING = {
     "sqlite": "WITH x AS (SELECT 'new' AS a) INSERT INTO products (name) SELECT a FROM x RETURNING id",
     "postgresql": "WITH x AS (INSERT INTO products (name) VALUES ('new') RETURNING id) SELECT id FROM x",
     "mysql": "WITH x AS (SELECT 1 AS a) DELETE FROM products WHERE id IN (SELECT a FROM x)",
 }
+NUMBERED = {
+    "sqlite": "INTEGER PRIMARY KEY",
+    "postgresql": "SERIAL PRIMARY KEY",
+    "mysql": "INT AUTO_INCREMENT PRIMARY KEY",
+}
 NAMES = ("lamp", "chair", "table", "o'clock", "50%")
-
-
-@dataclass(frozen=True)
-class Place:
-    kind: str
-    url: str
-    run: Callable[[str], object]
 
 
 class Product(BaseModel):
@@ -32,22 +28,9 @@ class Product(BaseModel):
     name: str
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mysql"])
+@pytest.fixture(params=KINDS)
 def place(request, tmp_path) -> Place:
-    numbered = "INTEGER PRIMARY KEY"
-    if request.param == "sqlite":
-        file = tmp_path / "shop.db"
-
-        def run(statement: str) -> object:
-            with closing(sqlite3.connect(file)) as connection, connection:
-                return connection.execute(statement).fetchall()
-
-        made = Place("sqlite", f"sqlite:///{file}", run)
-    else:
-        server = request.getfixturevalue("postgres_server" if request.param == "postgresql" else "mariadb_server")
-        name = server.create()
-        made = Place(request.param, server.url(name), lambda statement: server.sql(statement, name))
-        numbered = "SERIAL PRIMARY KEY" if request.param == "postgresql" else "INT AUTO_INCREMENT PRIMARY KEY"
+    made, numbered = empty_database(request, tmp_path), NUMBERED[request.param]
     made.run(f"CREATE TABLE products (id {numbered}, name VARCHAR(50) NOT NULL UNIQUE, kind VARCHAR(9), since DATE)")
     rows = ", ".join(f"('{name.replace(chr(39), chr(39) * 2)}', '{'ab'[n % 2]}', '2026-01-0{n + 1}')"
                      for n, name in enumerate(NAMES))  # fmt: skip

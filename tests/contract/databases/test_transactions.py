@@ -1,37 +1,17 @@
 """All statements of a transaction happen, or none, on SQLite, PostgreSQL and MariaDB."""
 
 import asyncio
-import sqlite3
-from collections.abc import AsyncIterator, Callable
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 
 import pytest
 
 from mcpward import ConstraintViolated, Database, DatabaseFailed, StatementRefused, ToolError
+from support.databases import KINDS, Place, empty_database
 
 
-@dataclass(frozen=True)
-class Place:
-    kind: str
-    url: str
-    run: Callable[[str], object]
-
-
-@pytest.fixture(params=["sqlite", "postgresql", "mysql"])
+@pytest.fixture(params=KINDS)
 def place(request, tmp_path) -> Place:
-    if request.param == "sqlite":
-        file = tmp_path / "bank.db"
-
-        def run(statement: str) -> object:
-            with closing(sqlite3.connect(file)) as connection, connection:
-                return connection.execute(statement).fetchall()
-
-        made = Place("sqlite", f"sqlite:///{file}", run)
-    else:
-        server = request.getfixturevalue("postgres_server" if request.param == "postgresql" else "mariadb_server")
-        name = server.create()
-        made = Place(request.param, server.url(name), lambda statement: server.sql(statement, name))
+    made = empty_database(request, tmp_path)
     made.run("CREATE TABLE accounts (id INTEGER PRIMARY KEY, cents INTEGER NOT NULL CHECK (cents >= 0))")
     made.run("INSERT INTO accounts VALUES (1, 100), (2, 0)")
     return made

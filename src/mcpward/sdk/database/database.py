@@ -123,7 +123,7 @@ class Database:
 
     @property
     def max_concurrency(self) -> int:
-        """PreparedStatements that run at once."""
+        """Statements that run at once."""
         return self._max_concurrency
 
     @overload

@@ -1,4 +1,4 @@
-"""RowList as an author's own type. SQLite knows few types, so texts become dates and ones become True here."""
+"""Rows as an author's own type. SQLite knows few types, so texts become dates and ones become True here."""
 
 from collections.abc import Callable
 from functools import lru_cache

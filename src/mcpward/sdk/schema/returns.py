@@ -28,6 +28,7 @@ from mcpward.sdk.schema.jsonable import NotJson, builtins_of, jsonable
 from mcpward.sdk.schema.mended import mended
 from mcpward.sdk.schema.mismatch import unfit, wanted
 from mcpward.sdk.schema.schema_export import Outgoing, bounded, inline_root, inlined, promised
+from mcpward.sdk.schema.schema_validator import schema_validator
 from mcpward.sdk.schema.schemaless import return_error
 from mcpward.sdk.schema.serializer import serializer_of
 from mcpward.sdk.signature import REQUIRED
@@ -132,13 +133,13 @@ class _Fits:
 
     def __init__(self, schema: dict[str, Any], what: str, where: str) -> None:
         try:
-            self._validator = _validator(schema)
+            self._validator = schema_validator(schema)
         except (jsonschema_rs.ValidationError, ValueError) as error:
             raise AuthoringError(
                 f"{what}: its return schema is not a JSON schema", where, "say structured=False"
             ) from error
         self._schema = schema
-        self._bounded = _validator(bounded(schema))
+        self._bounded = schema_validator(bounded(schema))
         self.declared = frozenset(_declared_names(schema))
 
     def __call__(self, value: Any) -> str | None:
@@ -158,12 +159,6 @@ class _Fits:
     def wrapped(self, value: Any) -> str | None:
         """Check the value of ``{"result": …}``."""
         return self(value.get("result")) if isinstance(value, dict) else "not an object"
-
-
-def _validator(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
-    """An author's own patterns are read by an engine that takes linear time."""
-    linear = jsonschema_rs.RegexOptions(size_limit=1_000_000)
-    return jsonschema_rs.Draft202012Validator(schema, validate_formats=True, offline=True, pattern_options=linear)
 
 
 def _declared_names(schema: Any) -> typing.Iterator[str]:
